@@ -1,0 +1,1 @@
+"""Models that Ratoon keeps fresh."""
