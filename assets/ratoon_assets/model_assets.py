@@ -1,0 +1,19 @@
+"""The assets of one model."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from ratoon.declarations import ModelSpec
+from ratoon_assets.monitor_assets import monitor_assets
+from ratoon_assets.retrain_assets import retrain_assets
+
+
+def model_assets(spec: ModelSpec, root: Path) -> list[dg.AssetsDefinition]:
+    """Return the four assets that show a retrain and the three that watch the model.
+
+    Args:
+        spec: The model's declaration.
+        root: The project's folder.
+    """
+    return [*retrain_assets(spec, root), monitor_assets(spec, root)]

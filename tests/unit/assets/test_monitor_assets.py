@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import dagster as dg
+
+from ratoon.declarations import Project
+from ratoon.ledger.records import Performance
+from ratoon_assets.monitor_assets import monitor_assets
+
+NAME = "late"
+
+
+def run(
+    project: Project, application: Any, instance: dg.DagsterInstance, stages: list[str] | None = None
+) -> dg.ExecuteInProcessResult:
+    assets = monitor_assets(project.models[NAME], project.root)
+    keys = [dg.AssetKey([NAME, stage]) for stage in stages or ["predictions", "performance", "drift"]]
+    return dg.materialize(
+        [assets], instance=instance, resources={"ratoon": application}, selection=keys, raise_on_error=False
+    )
+
+
+def shown(instance: dg.DagsterInstance, stage: str) -> list[dg.AssetMaterialization]:
+    records = instance.fetch_materializations(dg.AssetKey([NAME, stage]), limit=50).records
+    return [record.asset_materialization for record in reversed(records)]
+
+
+def test_each_waiting_event_is_one_materialization_and_the_last_carries_the_picture(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    loop.monitor_model = lambda app, model, *, on_step: iter([step(1), step(2), step(3)])
+    cohorts = [
+        {
+            "cohort": f"batch-{number}",
+            "metric": "auc",
+            "as_of": step(number).as_of,
+            "value": 0.7,
+            "details": {"reference": 0.8},
+        }
+        for number in (1, 2)
+    ]
+    application.ledger.cohorts = [
+        Performance(model=NAME, n_rows=1, n_matured=1, version=1, **cohort) for cohort in cohorts
+    ]
+    assert run(project, application, instance).success
+    performance = shown(instance, "performance")
+    assert [round(one.metadata["auc"].value, 2) for one in performance] == [0.71, 0.72, 0.73]
+    assert ["chart" in one.metadata for one in performance] == [False, False, True]
+    assert performance[-1].metadata["chart"].value.startswith("![")
+    assert [one.metadata["n_rows"].value for one in shown(instance, "predictions")] == [100, 100, 100]
+    assert [one.metadata["drifted_columns"].value for one in shown(instance, "drift")] == [0, 0, 1]
+
+
+def test_the_drift_check_warns_by_the_newest_report_and_never_fails_the_run(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    verdicts = []
+    for numbers in ([1, 3], [3, 1]):
+        loop.monitor_model = lambda app, model, *, on_step, numbers=numbers: iter([step(number) for number in numbers])
+        result = run(project, application, instance)
+        [check] = result.get_asset_check_evaluations()
+        verdicts.append((result.success, check.passed, check.severity))
+    assert verdicts == [(True, False, dg.AssetCheckSeverity.WARN), (True, True, dg.AssetCheckSeverity.WARN)]
+
+
+def test_a_run_with_nothing_pending_shows_the_present_state(
+    project: Project, application: Any, instance: dg.DagsterInstance, loop: ModuleType
+) -> None:
+    assert run(project, application, instance).success
+    assert [len(shown(instance, stage)) for stage in ("predictions", "performance", "drift")] == [1, 1, 1]
+
+
+def test_a_chosen_part_is_shown_alone_although_every_event_is_taken(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    loop.monitor_model = lambda app, model, *, on_step: iter([step(1), step(2)])
+    assert run(project, application, instance, ["performance"]).success
+    assert len(shown(instance, "performance")) == 2
+    assert shown(instance, "predictions") == shown(instance, "drift") == []
+
+
+def test_an_event_that_only_leads_to_a_decision_shows_no_numbers(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    loop.monitor_model = lambda app, model, *, on_step: iter(
+        [step(1), step(2, predictions=None, performance=None, drift=None, decision=None)]
+    )
+    assert run(project, application, instance).success
+    assert len(shown(instance, "performance")) == 1
