@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ratoon.ledger.records import FeedItem, Retrain
 
 DATASET_TAG = "ratoon/dataset"
+PRIORITY_TAG = "dagster/priority"
 
 WAIT_S = 4.3
 """How long a tick waits for something to do.
@@ -58,6 +59,7 @@ def arrivals_sensor(project: Project, *, wait_s: float = WAIT_S) -> dg.SensorDef
     )
     def arrivals(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         app, cursor = app_of(context), Cursor.read(context.cursor)
+        _meet_models(app, project)
         requests, cursor = wait_for(lambda: _work_requests(app, context.instance, project, cursor), wait_s=wait_s) or (
             [],
             cursor,
@@ -136,9 +138,21 @@ def _work_requests(
             continue
         asked[spec.name] = request
         keys = [*dataset_keys(spec.name), *(key for model in models for key in monitor_keys(model.name))]
-        tags = {DATASET_TAG: spec.name, CAUSE_TAG: "arrivals"}
+        # New data goes before the runs that only show retrains.
+        tags = {DATASET_TAG: spec.name, CAUSE_TAG: "arrivals", PRIORITY_TAG: "1"}
         requests.append(dg.RunRequest(run_key=request.run_key(spec.name), asset_selection=keys, tags=tags))
     return (requests, Cursor(asked=asked)) if requests else None
+
+
+def _meet_models(app: "Ratoon", project: Project) -> None:
+    """Make models that were declared since known, so that past events wait for them, and note champions that grew too old."""
+    from ratoon.loop import note_passed_time
+
+    known = {row.name for row in app.ledger.models()}
+    for model in project.models.values():
+        if model.name not in known:
+            app.ledger.ensure_model(model.name, model.dataset)
+        note_passed_time(app, model, now=datetime.now(UTC))
 
 
 def _pending_work(app: "Ratoon", spec: DatasetSpec, models: Sequence[ModelSpec]) -> str | None:

@@ -85,6 +85,13 @@ class FakeLedger:
         self.cancelled: list[tuple[str, str]] = []
         self.cohorts: list[Performance] = []
         self.known: dict[str, Retrain] = {}
+        self.met: list[str] = []
+
+    def models(self) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in self.met]
+
+    def ensure_model(self, name: str, dataset: str) -> None:
+        self.met.append(name)
 
     def retrain(self, retrain_id: str) -> Retrain:
         if retrain_id in self.known:

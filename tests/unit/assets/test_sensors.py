@@ -82,6 +82,7 @@ def test_a_backlog_of_files_is_one_run_over_the_dataset_and_its_models(
         "late/drift",
     }
     assert request.tags["ratoon/dataset"] == DATASET
+    assert int(request.tags["dagster/priority"]) > 0
 
 
 def test_nothing_that_waits_starts_nothing(
@@ -95,6 +96,14 @@ def test_an_event_without_a_decision_starts_a_run_although_no_file_waits(
 ) -> None:
     application.ledger.waiting_events = ["event-1"]
     assert len(tick(arrivals_sensor(project, wait_s=0), application, instance).run_requests) == 1
+
+
+def test_a_model_that_was_declared_since_becomes_known_so_that_past_events_wait_for_it(
+    project: Project, application: Any, instance: dg.DagsterInstance, inbox: Path
+) -> None:
+    tick(arrivals_sensor(project, wait_s=0), application, instance)
+    tick(arrivals_sensor(project, wait_s=0), application, instance)
+    assert application.ledger.met == [NAME]
 
 
 @pytest.mark.parametrize(
