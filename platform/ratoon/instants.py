@@ -43,8 +43,13 @@ def parse_duration(text: str) -> timedelta:
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a duration; write a number and a unit of s, m, h, d or w, for example 7d or 90m")
-    return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+        raise ValueError(
+            f"{text!r} is not a duration; write a number and a unit of s, m, h, d or w, for example 7d or 90m"
+        )
+    try:
+        return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
+    except OverflowError as exc:
+        raise ValueError(f"{text!r} is longer than any duration may be; write at most 999999999d") from exc
 
 
 def format_duration(value: timedelta) -> str:
@@ -71,5 +76,9 @@ def _duration_from(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(_duration_from), PlainSerializer(format_duration, return_type=str)]
 """A pydantic field that reads ``7d`` and writes it back."""
 
-Instant = Annotated[datetime, BeforeValidator(lambda v: parse_instant(v) if isinstance(v, str) else as_utc(v)), PlainSerializer(format_instant, return_type=str)]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(lambda v: parse_instant(v) if isinstance(v, str) else as_utc(v)),
+    PlainSerializer(format_instant, return_type=str),
+]
 """A pydantic field that reads an ISO 8601 text with a zone and writes it back in UTC."""

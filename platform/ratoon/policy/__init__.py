@@ -1,0 +1,1 @@
+"""When a retrain is worth it: policies, signals, and the pure decision."""
