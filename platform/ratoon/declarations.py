@@ -19,7 +19,9 @@ class FolderSource(Strict):
     kind: Literal["folder"] = "folder"
     path: str = Field(description="Folder, relative to the project's data folder (RATOON_HOME/inbox) unless absolute.")
     pattern: str = Field("*", description="Glob of the file names, for example *.parquet.")
-    settle: Duration = Field(default="2s", validate_default=True, description="A file is taken once it has not changed for this long.")
+    settle: Duration = Field(
+        default="2s", validate_default=True, description="A file is taken once it has not changed for this long."
+    )
     max_bytes: int = Field(2_000_000_000, gt=0)
     max_rows: int = Field(50_000_000, gt=0)
 
@@ -44,12 +46,22 @@ class Training(Strict):
     """How a candidate is trained."""
 
     estimator: Literal["xgboost"] = "xgboost"
-    params: dict[str, Any] = Field({}, description="The estimator's own parameters; threads and seed are set by Ratoon.")
+    params: dict[str, Any] = Field(
+        {}, description="The estimator's own parameters; threads and seed are set by Ratoon."
+    )
     rounds: int = Field(300, gt=0, description="Most boosting rounds.")
     early_stopping_rounds: int = Field(20, gt=0)
-    windows: list[Duration | Literal["all"]] = Field(["all"], min_length=1, description="Candidate training windows; the one that is best on the newest matured rows is refitted with them.")
+    windows: list[Duration | Literal["all"]] = Field(
+        ["all"],
+        min_length=1,
+        description="Candidate training windows; the one that is best on the newest matured rows is refitted with them.",
+    )
     validation: float = Field(0.1, gt=0, lt=0.5, description="Newest share of the training rows, for early stopping.")
-    holdout: Duration = Field(default="14d", validate_default=True, description="Newest matured rows on which candidate, champion and baseline are judged.")
+    holdout: Duration = Field(
+        default="14d",
+        validate_default=True,
+        description="Newest matured rows on which candidate, champion and baseline are judged.",
+    )
     max_rows: int = Field(5_000_000, gt=0, description="The newest rows are kept.")
     seed: int = 0
     queue: Literal["cpu", "gpu"] = "cpu"
@@ -72,7 +84,11 @@ class Gate(Strict):
     """What a candidate must show before it replaces the champion."""
 
     metric: Metric
-    margin: float = Field(0.005, ge=0, description="Non-inferiority margin in the metric's unit: the lower bound of the paired gain over the champion must be above minus this. 0 asks for a proven gain.")
+    margin: float = Field(
+        0.005,
+        ge=0,
+        description="Non-inferiority margin in the metric's unit: the lower bound of the paired gain over the champion must be above minus this. 0 asks for a proven gain.",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Of the bootstrap interval of the paired gain.")
     min_rows: int = Field(500, ge=1, description="Matured rows newer than the champion's training data.")
     must_beat_baseline: bool = True

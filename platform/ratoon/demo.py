@@ -1,0 +1,221 @@
+"""The year 2013 of New York's flights, through the whole loop, and what came of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ratoon.bootstrap import Ratoon, build
+from ratoon.errors import StackError
+from ratoon.ledger.records import DecisionRow
+from ratoon.ledger.states import RetrainState
+from ratoon.replay import Feeder
+from ratoon.replay import Progress as Step
+from ratoon.settings import Settings
+from ratoon.stack.supervisor import Stack
+
+DATASET, MODEL = "flights", "late_arrivals"
+
+_POLL_S = 0.5
+_LINE_EVERY_S = 10
+
+
+def run(settings: Settings, *, exit_when_done: bool) -> int:
+    """Start the stack, let the year arrive, print the summary, and keep the UI open until Ctrl-C.
+
+    Args:
+        settings: Those of the flights project.
+        exit_when_done: Stop once the summary is printed.
+
+    Returns:
+        The exit code: 0 when the whole year went through and the ledger's invariants hold.
+    """
+    console = Console(highlight=False)
+    stack = Stack(settings, say=lambda line: console.print(f"  {line}"))
+    console.print("[bold]Ratoon[/bold] starts the embedded stack ...")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with stack:
+            started = time.monotonic()
+            app = build(settings)
+            url = f"http://127.0.0.1:{settings.webserver_port}"
+            console.print(f"Dagster shows the graph and the runs: [bold]{url}[/bold]")
+            _let_the_year_arrive(app, stack, console)
+            results = _compare(settings, stack, console)
+            broken = app.ledger.check_invariants()
+            print_summary(app, results, console, seconds=time.monotonic() - started)
+            for violation in broken:
+                console.print(f"[red]broken invariant[/red] {violation}")
+            if not exit_when_done:
+                console.print(
+                    f"\nThe UI stays open at [bold]{url}[/bold]; Ctrl-C stops everything. The next demo goes on from here."
+                )
+                _watch(stack)
+            return 1 if broken else 0
+    except KeyboardInterrupt:
+        return 0
+
+
+def _let_the_year_arrive(app: Ratoon, stack: Stack, console: Console) -> None:
+    history = app.settings.home / "history"
+    if not (history / "complete").exists():
+        console.print("Writing the year as the weekly files that would have landed ...")
+        _write_history(app.settings.project, history)
+    with _bar(console, "the year 2013") as tell:
+        Feeder(app, history, tend=stack.poll, tell=lambda step: tell(step.delivered, step.total, _note(step))).run()
+
+
+def _write_history(project: Path, history: Path) -> None:
+    """Write the files in a process of its own: the supervisor must not load polars."""
+    code = "import sys; from pathlib import Path; from flights.history import write_history; write_history(Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(history)], cwd=project, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StackError(
+            f"the demo's data could not be written to {history}: {done.stderr[-500:]}; install it with: pip install 'ratoon[demo]'"
+        )
+    (history / "complete").touch()
+
+
+def _note(step: Step) -> str:
+    day = datetime.fromtimestamp(step.as_of, UTC).strftime("%d %b") if step.as_of else ""
+    return f"{day}  {step.note}".strip()
+
+
+def _compare(settings: Settings, stack: Stack, console: Console) -> list[dict[str, Any]]:
+    """Run the comparison in a process of its own while the stack is watched."""
+    command = [sys.executable, "-m", "ratoon.comparison", str(settings.project), MODEL]
+    results: list[dict[str, Any]] = []
+    env = settings.to_env()
+    with _bar(console, "the year without Ratoon") as tell, _spawn(command, env) as process:
+        for text in process.stdout or ():
+            line = json.loads(text)
+            results = line.get("results", results)
+            if "done" in line:
+                tell(line["done"], line["of"], "retrained on every batch")
+            stack.poll()
+    if process.returncode:
+        raise StackError(
+            f"the comparison with the simpler strategies failed (exit code {process.returncode}); run it by hand: {' '.join(command)}"
+        )
+    return results
+
+
+def _spawn(command: Sequence[str], env: dict[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **env, "OMP_WAIT_POLICY": "PASSIVE"}
+    )
+
+
+@contextmanager
+def _bar(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show progress: a bar on a terminal, a line every ten seconds elsewhere."""
+    if not console.is_terminal:
+        said = [0.0]
+
+        def say(done: int, of: int, note: str) -> None:
+            if done == of or time.monotonic() - said[0] > _LINE_EVERY_S:
+                said[0] = time.monotonic()
+                console.print(f"  {title}  {done}/{of}  {note}")
+
+        yield say
+        return
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(30),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as progress:
+        task = progress.add_task(title, total=None, note="")
+        yield lambda done, of, note: progress.update(task, total=of, completed=done, note=note)
+
+
+def _watch(stack: Stack) -> None:
+    while True:
+        stack.poll()
+        time.sleep(_POLL_S)
+
+
+def print_summary(app: Ratoon, results: Sequence[dict[str, Any]], console: Console, *, seconds: float) -> None:
+    """Print what arrived, what was decided and why, and how the model did beside three simpler strategies.
+
+    Args:
+        app: The application.
+        results: From :mod:`ratoon.comparison`.
+        console: Where to.
+        seconds: How long it took, without the set-up.
+    """
+    console.print(_facts(app, seconds))
+    console.print(_retrains(app))
+    console.print(_strategies(results))
+
+
+def _facts(app: Ratoon, seconds: float) -> Table:
+    batches = app.ledger.batches(DATASET)
+    decisions = app.ledger.decisions(MODEL, limit=10_000)
+    states = Counter(retrain.state for retrain in app.ledger.retrains(MODEL, limit=10_000))
+    causes = Counter(cause_of(row) for row in decisions if row.outcome == "retrain")
+    table = Table(title="The year in the ledger", show_header=False)
+    for name, value in (
+        (
+            "batches (flights, outcomes)",
+            f"{sum(b.role == 'rows' for b in batches)}, {sum(b.role == 'labels' for b in batches)}",
+        ),
+        ("rows kept", f"{sum(b.rows_kept or 0 for b in batches):,}"),
+        ("rows in quarantine", f"{sum(b.rows_quarantined or 0 for b in batches):,}"),
+        (
+            "decisions",
+            f"{len(decisions)}: {sum(d.outcome == 'retrain' for d in decisions)} retrain, {sum(d.outcome == 'wait' for d in decisions)} wait",
+        ),
+        ("retrains by trigger", ", ".join(f"{cause} {n}" for cause, n in causes.most_common())),
+        ("promoted, rejected", f"{states[RetrainState.PROMOTED]}, {states[RetrainState.REJECTED]}"),
+        ("took", f"{seconds:.0f} s"),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def cause_of(row: DecisionRow) -> str:
+    """Return the triggers that fired for a decision, for example ``drift+performance``."""
+    return "+".join(trigger.kind for trigger in row.decision.triggers if trigger.fired) or "none"
+
+
+def _retrains(app: Ratoon) -> Table:
+    table = Table(title="Retrains")
+    for name in ("as of", "triggers", "outcome", "why"):
+        table.add_column(name, overflow="fold")
+    by_id = {retrain.retrain_id: retrain for retrain in app.ledger.retrains(MODEL, limit=10_000)}
+    for row in reversed(app.ledger.decisions(MODEL, limit=10_000)):
+        if row.retrain_id is None:
+            continue
+        retrain = by_id[row.retrain_id]
+        evaluation = app.ledger.evaluation(row.retrain_id)
+        why = evaluation.reasons[0] if evaluation and evaluation.reasons else row.reason
+        table.add_row(f"{row.as_of:%Y-%m-%d}", cause_of(row), str(retrain.state).lower(), why)
+    return table
+
+
+def _strategies(results: Sequence[dict[str, Any]]) -> Table:
+    n_rows = results[0]["n_rows"] if results else 0
+    metric = results[0]["metric"] if results else ""
+    table = Table(title=f"Matured performance over the year ({n_rows:,} rows, the same for all)")
+    table.add_column("strategy")
+    for name in ("trainings", f"{metric}, all rows", f"{metric}, mean of weeks"):
+        table.add_column(name, justify="right")
+    for result in results:
+        table.add_row(result["name"], str(result["trainings"]), f"{result['overall']:.4f}", f"{result['by_batch']:.4f}")
+    return table
