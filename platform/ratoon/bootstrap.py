@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from ratoon.broker import publisher
 from ratoon.declarations import DatasetSpec, ModelSpec, Project
 from ratoon.errors import DeclarationError, NotFoundError
 from ratoon.ledger import Ledger
@@ -103,15 +104,7 @@ def build(
         project=loaded.project,
         problems=tuple(loaded.problems),
         ledger=ledger,
-        publish=publish or _broker(settings),
+        publish=publish or publisher(settings),
         clock=clock or utc_now,
     )
 
-
-def _broker(settings: Settings) -> Publish:
-    def publish(message: OutboxMessage) -> None:
-        from ratoon.broker import publisher  # loads Celery, which most commands never need
-
-        publisher(settings)(message)
-
-    return publish

@@ -182,7 +182,7 @@ def _fit_window(order: TrainOrder, table: Table, span: _Span, params: dict[str, 
     rows = table.encoded(start, table.n_rows, contract)
     stop = validation_start(start, table.split, training.validation) - start
     end = table.split - start
-    fit = xgb.fit(
+    stopped = xgb.fit(
         rows.slice(0, stop),
         rows.slice(stop, end),
         params,
@@ -190,6 +190,9 @@ def _fit_window(order: TrainOrder, table: Table, span: _Span, params: dict[str, 
         patience=training.early_stopping_rounds,
         on_round=_reporter(progress, "fit", name, training.rounds),
     )
+    # The champion learned from rows as new as those that stopped this fit: judged without them, a candidate looks stale.
+    report = _reporter(progress, "fit again", name, stopped.rounds)
+    fit = xgb.fit(rows.slice(0, end), None, params, rounds=stopped.rounds, on_round=report)
     value = _holdout_metric(order, rows.slice(end, rows.features.height), fit)
     progress({"phase": "judge", "window": name, "metric": order.metric, "value": value, "round": fit.rounds})
     result = WindowResult(

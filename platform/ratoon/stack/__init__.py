@@ -1,0 +1,1 @@
+"""The embedded stack: the processes that ``ratoon up`` starts, watches and stops."""
