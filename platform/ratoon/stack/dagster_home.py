@@ -38,8 +38,10 @@ def instance_config(settings: Settings) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {
-                "max_concurrent_runs": 2,
+                "max_concurrent_runs": 6,
                 "tag_concurrency_limits": [
+                    # Runs that show a retrain wait for a worker: they must never keep new data out.
+                    {"key": "ratoon/retrain", "limit": 2},
                     {
                         "key": "ratoon/dataset",
                         "value": {"applyLimitPerUniqueValue": True},
