@@ -87,9 +87,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(
-    settings: Settings, *, publish: Publish | None = None, clock: Callable[[], datetime] | None = None
-) -> Ratoon:
+def build(settings: Settings, *, publish: Publish | None = None, clock: Callable[[], datetime] | None = None) -> Ratoon:
     """Build the application of a project.
 
     Args:
@@ -107,4 +105,3 @@ def build(
         publish=publish or publisher(settings),
         clock=clock or utc_now,
     )
-

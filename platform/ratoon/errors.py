@@ -73,6 +73,7 @@ class DeclarationError(ConfigError):
         super().__init__(": ".join(part for part in (place, key, message) if part))
 
     def to_record(self) -> dict[str, Any]:
+        """Return the error as JSON-ready data, with its place."""
         return super().to_record() | {"file": self.file, "line": self.line, "key": self.key, "reason": self.reason}
 
 

@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from tests.integration.loop.conftest import DATASET, START, orders
 
 from ratoon.loop import ingest_arrivals, replay_quarantine
-
-from tests.integration.loop.conftest import DATASET, START, orders
 
 AT = START + timedelta(weeks=1)
 
@@ -118,9 +117,10 @@ def test_a_crash_half_way_changes_nothing_and_loses_nothing(shop, make_shop, mon
         "finish_batch": "ratoon.ledger.Ledger.finish_batch",
         "accept": "ratoon.arrivals.FolderSourceAdapter.accept",
     }[crash_in]
-    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+    with monkeypatch.context() as patch:
         patch.setattr(target, crash)
-        ingest_arrivals(shop.app, "orders")
+        with pytest.raises(PowerCut):
+            ingest_arrivals(shop.app, "orders")
 
     after = make_shop()
     after.now[0] += timedelta(hours=1)
@@ -135,9 +135,14 @@ def test_a_crash_half_way_changes_nothing_and_loses_nothing(shop, make_shop, mon
 
 def test_a_file_that_another_process_is_ingesting_stays_where_it_is(shop, make_shop, monkeypatch) -> None:
     shop.land("a.parquet", orders(0).drop("returned"), at=AT)
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ratoon.lake.Lake.append_rows", lambda *args, **kwargs: (_ for _ in ()).throw(KeyboardInterrupt))
-        ingest_arrivals(shop.app, "orders")
+
+    def cut(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ratoon.lake.Lake.append_rows", cut)
+        with pytest.raises(KeyboardInterrupt):
+            ingest_arrivals(shop.app, "orders")
     [report] = ingest_arrivals(make_shop().app, "orders")
     assert report.status == "held"
     assert (shop.inbox / "orders" / "a.parquet").exists()

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from tests.integration.loop.conftest import MODEL, START
 
 from ratoon.errors import RefusedError
 from ratoon.identity import derive_id
 from ratoon.loop import ingest_arrivals, monitor_model, note_passed_time, profile_pending, request_retrain
-
-from tests.integration.loop.conftest import MODEL, START
 
 pytestmark = pytest.mark.integration
 

@@ -72,7 +72,7 @@ def test_multiclass_metrics_equal_arithmetic_by_hand():
     score = np.array([[0.5, 0.25, 0.25], [0.6, 0.2, 0.2]])
     assert metric_value("logloss", label, score) == pytest.approx((math.log(2) + math.log(5)) / 2)
     assert metric_value("accuracy", label, score) == 0.5
-    # (.25 + .0625 + .0625) and (.36 + .04 + .64)
+    # By hand, per row: 0.25, 0.0625 and 0.0625 make 0.375; 0.36, 0.04 and 0.64 make 1.04.
     assert metric_value("brier", label, score) == pytest.approx((0.375 + 1.04) / 2)
 
 

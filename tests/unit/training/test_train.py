@@ -69,9 +69,18 @@ def test_nothing_of_the_holdout_reaches_the_judged_model_and_all_of_it_the_refit
     times = world.frame["at"].dt.epoch("us").to_list()
     after = to_micros(read_manifest(world.store, outcome.digest).holdout.after)
 
-    (fit_all, stop_all, _), (fit_week, stop_week, _), (refit, no_stop, options) = fits
-    assert max(times[int(row)] for row in fit_all + stop_all + fit_week + stop_week) <= after
+    (
+        (fit_all, stop_all, _),
+        (judged_all, _, _),
+        (fit_week, stop_week, _),
+        (judged_week, _, _),
+        (refit, no_stop, options),
+    ) = fits
+    assert max(times[int(row)] for row in judged_all + judged_week) <= after
     assert max(fit_all) < min(stop_all)
+    # What is judged has learned from the rows that stopped it too: the champion knows rows as new as those.
+    assert judged_all == fit_all + stop_all
+    assert judged_week == fit_week + stop_week
     assert no_stop is None
     assert refit == list(range(3_000 - outcome.data["n_rows"], 3_000))
     assert outcome.data["holdout"]["n_rows"] == sum(time > after for time in times) > 400
@@ -167,7 +176,11 @@ def test_progress_tells_every_phase_and_round(world):
     seen = []
     train(world.order(), world.source, world.store, seen.append)
 
-    assert [s["phase"] for s in seen if s["phase"] not in ("fit", "refit")] == ["features", "judge", "store"]
+    assert [s["phase"] for s in seen if s["phase"] not in ("fit", "fit again", "refit")] == [
+        "features",
+        "judge",
+        "store",
+    ]
     rounds = [s["round"] for s in seen if s["phase"] == "refit"]
     assert rounds == list(range(1, len(rounds) + 1))
 
