@@ -19,7 +19,7 @@ from rich.table import Table
 
 from ratoon.bootstrap import Ratoon, build
 from ratoon.errors import StackError
-from ratoon.ledger.records import DecisionRow
+from ratoon.ledger.records import DecisionRow, Retrain
 from ratoon.ledger.states import RetrainState
 from ratoon.replay import Feeder
 from ratoon.replay import Progress as Step
@@ -73,8 +73,30 @@ def _let_the_year_arrive(app: Ratoon, stack: Stack, console: Console) -> None:
     if not (history / "complete").exists():
         console.print("Writing the year as the weekly files that would have landed ...")
         _write_history(app.settings.project, history)
+    told: set[str] = {retrain.retrain_id for retrain in _retrains_of(app)}
     with _bar(console, "the year 2013") as tell:
-        Feeder(app, history, tend=stack.poll, tell=lambda step: tell(step.delivered, step.total, _note(step))).run()
+
+        def show(step: Step) -> None:
+            tell(step.delivered, step.total, _note(step))
+            for retrain in _retrains_of(app):
+                if retrain.finished_at is not None and retrain.retrain_id not in told:
+                    told.add(retrain.retrain_id)
+                    console.print(f"  {_outcome(app, retrain)}")
+
+        Feeder(app, history, tend=stack.poll, tell=show).run()
+
+
+def _retrains_of(app: Ratoon) -> list[Retrain]:
+    """Return the model's retrains, oldest first."""
+    return sorted(app.ledger.retrains(MODEL, limit=10_000), key=lambda retrain: retrain.seq)
+
+
+def _outcome(app: Ratoon, retrain: Retrain) -> str:
+    """Return one line: when, why, and what came of it."""
+    entry = next(row for row in app.ledger.decisions(MODEL, limit=10_000) if row.retrain_id == retrain.retrain_id)
+    evaluation = app.ledger.evaluation(retrain.retrain_id)
+    judged = evaluation.reasons[0] if evaluation and evaluation.reasons else ""
+    return f"{retrain.as_of:%Y-%m-%d}  {cause_of(entry):<24} {str(retrain.state).lower():<9} {judged}"
 
 
 def _write_history(project: Path, history: Path) -> None:
@@ -167,7 +189,7 @@ def print_summary(app: Ratoon, results: Sequence[dict[str, Any]], console: Conso
 def _facts(app: Ratoon, seconds: float) -> Table:
     batches = app.ledger.batches(DATASET)
     decisions = app.ledger.decisions(MODEL, limit=10_000)
-    states = Counter(retrain.state for retrain in app.ledger.retrains(MODEL, limit=10_000))
+    states = Counter(retrain.state for retrain in _retrains_of(app))
     causes = Counter(cause_of(row) for row in decisions if row.outcome == "retrain")
     table = Table(title="The year in the ledger", show_header=False)
     for name, value in (
@@ -198,7 +220,7 @@ def _retrains(app: Ratoon) -> Table:
     table = Table(title="Retrains")
     for name in ("as of", "triggers", "outcome", "why"):
         table.add_column(name, overflow="fold")
-    by_id = {retrain.retrain_id: retrain for retrain in app.ledger.retrains(MODEL, limit=10_000)}
+    by_id = {retrain.retrain_id: retrain for retrain in _retrains_of(app)}
     for row in reversed(app.ledger.decisions(MODEL, limit=10_000)):
         if row.retrain_id is None:
             continue

@@ -88,6 +88,7 @@ class Shop:
     root: Path
     app: Ratoon
     now: list[datetime]
+    work: Callable[[OutboxMessage], None]
 
     @property
     def inbox(self) -> Path:
@@ -106,17 +107,27 @@ class Shop:
 
     def land_week(self, week: int) -> None:
         """Let the orders of a week land at its end, and their outcomes a day and a minute later."""
-        made, end = orders(week), START + timedelta(weeks=week + 1)
-        self.land(f"w{week:02d}.parquet", made.drop("returned"), at=end)
+        self.land_orders(week, orders(week))
+        self.land_outcomes(week, orders(week), after=timedelta(days=1, minutes=1))
+
+    def land_orders(self, week: int, made: pl.DataFrame) -> None:
+        """Let orders land at the end of a week."""
+        self.land(f"w{week:02d}.parquet", made.drop("returned"), at=START + timedelta(weeks=week + 1))
+
+    def land_outcomes(self, week: int, made: pl.DataFrame, *, after: timedelta) -> None:
+        """Let the outcomes of orders land some time after the end of a week; each is known a day after its order."""
         known = made.select("order_id", "returned", known_at=pl.col("placed") + timedelta(days=1))
-        self.land(f"w{week:02d}.parquet", known, at=end + timedelta(days=1, minutes=1), folder="outcomes")
+        at = START + timedelta(weeks=week + 1) + after
+        self.land(f"w{week:02d}.parquet", known, at=at, folder="outcomes")
 
 
 @pytest.fixture
 def make_shop(tmp_path: Path) -> Callable[..., Shop]:
     """Return a function that makes the project, or opens it again with other declarations or a later clock."""
 
-    def make(*, dataset: str = DATASET, model: str = MODEL, publish: bool = True) -> Shop:
+    def make(
+        *, dataset: str = DATASET, model: str = MODEL, publish: Callable[[OutboxMessage], None] | None = None
+    ) -> Shop:
         root = tmp_path / "shop-project"
         for name, text in (("orders", dataset), ("returns", model)):
             folder = root / "shop" / "defs" / name
@@ -128,11 +139,11 @@ def make_shop(tmp_path: Path) -> Callable[..., Shop]:
         settings.home.mkdir(exist_ok=True)
         now = [datetime(2026, 11, 1, tzinfo=UTC)]
         held: list[Ratoon] = []
-        worker = _worker(held) if publish else (lambda message: None)
-        app = build(settings, publish=worker, clock=lambda: now[0])
+        worker = _worker(held)
+        app = build(settings, publish=publish or worker, clock=lambda: now[0])
         held.append(app)
         app.ledger.migrate()
-        return Shop(root=root, app=app, now=now)
+        return Shop(root=root, app=app, now=now, work=worker)
 
     return make
 
