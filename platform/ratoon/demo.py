@@ -20,7 +20,6 @@ from rich.table import Table
 from ratoon.bootstrap import Ratoon, build
 from ratoon.errors import StackError
 from ratoon.ledger.records import DecisionRow, Retrain
-from ratoon.ledger.states import RetrainState
 from ratoon.replay import Feeder
 from ratoon.replay import Progress as Step
 from ratoon.settings import Settings
@@ -32,17 +31,20 @@ _POLL_S = 0.5
 _LINE_EVERY_S = 10
 
 
-def run(settings: Settings, *, exit_when_done: bool) -> int:
+def run(settings: Settings, *, exit_when_done: bool, as_json: bool = False) -> int:
     """Start the stack, let the year arrive, print the summary, and keep the UI open until Ctrl-C.
 
     Args:
         settings: Those of the flights project.
         exit_when_done: Stop once the summary is printed.
+        as_json: Print the summary as one line of JSON, and everything else to the error stream.
 
     Returns:
-        The exit code: 0 when the whole year went through and the ledger's invariants hold.
+        The exit code: 0 when the whole year went through and the ledger's invariants hold, 130 when it was
+        interrupted before that.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)
+    finished = False
     stack = Stack(settings, say=lambda line: console.print(f"  {line}"))
     console.print("[bold]Ratoon[/bold] starts the embedded stack ...")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -54,18 +56,21 @@ def run(settings: Settings, *, exit_when_done: bool) -> int:
             console.print(f"Dagster shows the graph and the runs: [bold]{url}[/bold]")
             _let_the_year_arrive(app, stack, console)
             results = _compare(settings, stack, console)
-            broken = app.ledger.check_invariants()
-            print_summary(app, results, console, seconds=time.monotonic() - started)
-            for violation in broken:
-                console.print(f"[red]broken invariant[/red] {violation}")
+            summary = summarize(app, results, seconds=time.monotonic() - started)
+            finished = True
+            if as_json:
+                sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            else:
+                print_summary(summary, console)
             if not exit_when_done:
                 console.print(
                     f"\nThe UI stays open at [bold]{url}[/bold]; Ctrl-C stops everything. The next demo goes on from here."
                 )
                 _watch(stack)
-            return 1 if broken else 0
+            return 1 if summary["broken_invariants"] else 0
     except KeyboardInterrupt:
-        return 0
+        return 0 if finished else 130
 
 
 def _let_the_year_arrive(app: Ratoon, stack: Stack, console: Console) -> None:
@@ -81,7 +86,10 @@ def _let_the_year_arrive(app: Ratoon, stack: Stack, console: Console) -> None:
             for retrain in _retrains_of(app):
                 if retrain.finished_at is not None and retrain.retrain_id not in told:
                     told.add(retrain.retrain_id)
-                    console.print(f"  {_outcome(app, retrain)}")
+                    row = next(
+                        row for row in app.ledger.decisions(MODEL, limit=100) if row.retrain_id == retrain.retrain_id
+                    )
+                    console.print("  " + "  ".join(_retrain_row(app, row, retrain).values()), soft_wrap=True)
 
         Feeder(app, history, tend=stack.poll, tell=show).run()
 
@@ -89,14 +97,6 @@ def _let_the_year_arrive(app: Ratoon, stack: Stack, console: Console) -> None:
 def _retrains_of(app: Ratoon) -> list[Retrain]:
     """Return the model's retrains, oldest first."""
     return sorted(app.ledger.retrains(MODEL, limit=10_000), key=lambda retrain: retrain.seq)
-
-
-def _outcome(app: Ratoon, retrain: Retrain) -> str:
-    """Return one line: when, why, and what came of it."""
-    entry = next(row for row in app.ledger.decisions(MODEL, limit=10_000) if row.retrain_id == retrain.retrain_id)
-    evaluation = app.ledger.evaluation(retrain.retrain_id)
-    judged = evaluation.reasons[0] if evaluation and evaluation.reasons else ""
-    return f"{retrain.as_of:%Y-%m-%d}  {cause_of(entry):<24} {str(retrain.state).lower():<9} {judged}"
 
 
 def _write_history(project: Path, history: Path) -> None:
@@ -172,43 +172,31 @@ def _watch(stack: Stack) -> None:
         time.sleep(_POLL_S)
 
 
-def print_summary(app: Ratoon, results: Sequence[dict[str, Any]], console: Console, *, seconds: float) -> None:
-    """Print what arrived, what was decided and why, and how the model did beside three simpler strategies.
+def summarize(app: Ratoon, results: Sequence[dict[str, Any]], *, seconds: float) -> dict[str, Any]:
+    """Return what arrived, what was decided and why, and how the model did beside three simpler strategies, as JSON.
 
     Args:
         app: The application.
         results: From :mod:`ratoon.comparison`.
-        console: Where to.
         seconds: How long it took, without the set-up.
     """
-    console.print(_facts(app, seconds))
-    console.print(_retrains(app))
-    console.print(_strategies(results))
-
-
-def _facts(app: Ratoon, seconds: float) -> Table:
     batches = app.ledger.batches(DATASET)
     decisions = app.ledger.decisions(MODEL, limit=10_000)
-    states = Counter(retrain.state for retrain in _retrains_of(app))
-    causes = Counter(cause_of(row) for row in decisions if row.outcome == "retrain")
-    table = Table(title="The year in the ledger", show_header=False)
-    for name, value in (
-        (
-            "batches (flights, outcomes)",
-            f"{sum(b.role == 'rows' for b in batches)}, {sum(b.role == 'labels' for b in batches)}",
-        ),
-        ("rows kept", f"{sum(b.rows_kept or 0 for b in batches):,}"),
-        ("rows in quarantine", f"{sum(b.rows_quarantined or 0 for b in batches):,}"),
-        (
-            "decisions",
-            f"{len(decisions)}: {sum(d.outcome == 'retrain' for d in decisions)} retrain, {sum(d.outcome == 'wait' for d in decisions)} wait",
-        ),
-        ("retrains by trigger", ", ".join(f"{cause} {n}" for cause, n in causes.most_common())),
-        ("promoted, rejected", f"{states[RetrainState.PROMOTED]}, {states[RetrainState.REJECTED]}"),
-        ("took", f"{seconds:.0f} s"),
-    ):
-        table.add_row(name, value)
-    return table
+    by_id = {retrain.retrain_id: retrain for retrain in _retrains_of(app)}
+    started = [row for row in reversed(decisions) if row.retrain_id is not None]
+    return {
+        "batches": dict(Counter(batch.role for batch in batches)),
+        "rows_kept": sum(batch.rows_kept or 0 for batch in batches),
+        "rows_quarantined": sum(batch.rows_quarantined or 0 for batch in batches),
+        "decisions": dict(Counter(row.outcome for row in decisions)),
+        "waits": dict(Counter(_waited_for(row) for row in decisions if row.outcome == "wait")),
+        "triggers": dict(Counter(cause_of(row) for row in started)),
+        "outcomes": dict(Counter(str(retrain.state).lower() for retrain in by_id.values())),
+        "retrains": [_retrain_row(app, row, by_id[row.retrain_id]) for row in started if row.retrain_id],
+        "strategies": list(results),
+        "broken_invariants": [str(violation) for violation in app.ledger.check_invariants()],
+        "seconds": round(seconds),
+    }
 
 
 def cause_of(row: DecisionRow) -> str:
@@ -216,18 +204,59 @@ def cause_of(row: DecisionRow) -> str:
     return "+".join(trigger.kind for trigger in row.decision.triggers if trigger.fired) or "none"
 
 
-def _retrains(app: Ratoon) -> Table:
+def _waited_for(row: DecisionRow) -> str:
+    """Return what a decision to wait waited for: a trigger, or the guards that held one back."""
+    held = [guard.kind for guard in row.decision.guards if not guard.passed]
+    return "+".join(held) if cause_of(row) != "none" else "no trigger fired"
+
+
+def _retrain_row(app: Ratoon, row: DecisionRow, retrain: Retrain) -> dict[str, str]:
+    evaluation = app.ledger.evaluation(retrain.retrain_id)
+    why = evaluation.reasons[0] if evaluation and evaluation.reasons else row.reason
+    return {
+        "as_of": f"{row.as_of:%Y-%m-%d}",
+        "triggers": cause_of(row),
+        "outcome": str(retrain.state).lower(),
+        "why": why,
+    }
+
+
+def print_summary(summary: dict[str, Any], console: Console) -> None:
+    """Print a summary as three tables: the year in the ledger, its retrains, and the strategies side by side."""
+    console.print(_facts(summary))
+    console.print(_retrains(summary["retrains"]))
+    console.print(_strategies(summary["strategies"]))
+    for violation in summary["broken_invariants"]:
+        console.print(f"[red]broken invariant[/red] {violation}")
+
+
+def _facts(summary: dict[str, Any]) -> Table:
+    table = Table(title="The year in the ledger", show_header=False)
+    decisions, batches = summary["decisions"], summary["batches"]
+    for name, value in (
+        ("batches", f"{batches.get('rows', 0)} of flights, {batches.get('labels', 0)} of outcomes"),
+        ("rows kept", f"{summary['rows_kept']:,}"),
+        ("rows in quarantine", f"{summary['rows_quarantined']:,}"),
+        ("decisions", f"{decisions.get('retrain', 0)} to retrain, {decisions.get('wait', 0)} to wait"),
+        ("waited for", _counted(summary["waits"])),
+        ("retrained by", _counted(summary["triggers"])),
+        ("candidates", _counted(summary["outcomes"])),
+        ("took", f"{summary['seconds']} s"),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items(), key=lambda pair: -pair[1]))
+
+
+def _retrains(rows: Sequence[dict[str, str]]) -> Table:
     table = Table(title="Retrains")
     for name in ("as of", "triggers", "outcome", "why"):
         table.add_column(name, overflow="fold")
-    by_id = {retrain.retrain_id: retrain for retrain in _retrains_of(app)}
-    for row in reversed(app.ledger.decisions(MODEL, limit=10_000)):
-        if row.retrain_id is None:
-            continue
-        retrain = by_id[row.retrain_id]
-        evaluation = app.ledger.evaluation(row.retrain_id)
-        why = evaluation.reasons[0] if evaluation and evaluation.reasons else row.reason
-        table.add_row(f"{row.as_of:%Y-%m-%d}", cause_of(row), str(retrain.state).lower(), why)
+    for row in rows:
+        table.add_row(row["as_of"], row["triggers"], row["outcome"], row["why"])
     return table
 
 
