@@ -228,8 +228,9 @@ def _refit(table: Table, judged: Judged, params: dict[str, Any], progress: Progr
 
 
 def _reporter(progress: Progress, phase: str, window: str, rounds: int) -> xgb.OnRound:
-    def report(done: int, metric: str, value: float) -> None:
-        progress({"phase": phase, "window": window, "round": done, "rounds": rounds, "metric": metric, "value": value})
+    def report(done: int, metric: str | None, value: float | None) -> None:
+        told: dict[str, Any] = {"phase": phase, "window": window, "round": done, "rounds": rounds}
+        progress(told if metric is None else told | {"metric": metric, "value": value})
 
     return report
 
