@@ -6,15 +6,18 @@ something instead of ending. A tick reads bounded lists and computes nothing tha
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
 from ratoon.declarations import DatasetSpec, ModelSpec, Project
+from ratoon.errors import RefusedError
+from ratoon.ledger.states import ACTIVE, RetrainState
 from ratoon_assets.following import CAUSE_TAG, DECISION_TAG, EVENT_TAG, MODEL_TAG, RETRAIN_TAG
 from ratoon_assets.graph import JOB, dataset_keys, monitor_keys, retrain_keys
-from ratoon_assets.pending import Cursor, RunOutcome, next_request, reporting_attempt, work_digest
+from ratoon_assets.pending import Cursor, next_request, reporting_attempt, work_digest
 from ratoon_assets.resources import RESOURCE, app_of
 from ratoon_assets.retrain_assets import promotion_report, promotion_tags
 
@@ -37,6 +40,7 @@ _MOST = 100
 _MOST_FILES = 500
 _LONGEST_CAUSE = 200
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_CANCELLABLE = set(ACTIVE) - {RetrainState.CANCELLING}
 
 Found = TypeVar("Found")
 
@@ -89,6 +93,7 @@ def retrains_sensor(project: Project, *, wait_s: float = WAIT_S) -> dg.SensorDef
     )
     def retrains(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         app, after = app_of(context), int(context.cursor or 0)
+        _cancel_with_their_runs(app, context.instance, project)
         overdue = _requests(app, context.instance, project, app.ledger.unreported_retrains(limit=_MOST))
         feed = (
             app.ledger.feed(after, _MOST)
@@ -184,12 +189,25 @@ def _requests(
         if retrain.model not in project.models or retrain.reported_at is not None:
             continue
         cause = _cause_of(app, retrain)
-        attempt = reporting_attempt(_runs_of(instance, retrain, cause["event_id"]))
+        runs = _runs_of(instance, retrain, cause["event_id"])
+        attempt = reporting_attempt(["ended" if run.status in _ENDED else "active" for run in runs])
         if attempt == "give up":
             app.ledger.mark_reported(retrain.retrain_id)
         elif attempt is not None:
             requests.append(_reporting_request(retrain, cause, attempt))
     return requests
+
+
+def _cancel_with_their_runs(app: "Ratoon", instance: dg.DagsterInstance, project: Project) -> None:
+    """Cancel the retrains whose run a person terminated in the queue, or before its process could say so itself."""
+    for retrain in app.ledger.retrains(states=_CANCELLABLE, limit=_MOST):
+        if retrain.model not in project.models:
+            continue
+        runs = _runs_of(instance, retrain, _cause_of(app, retrain)["event_id"])
+        if any(run.status == dg.DagsterRunStatus.CANCELED for run in runs):
+            with suppress(RefusedError):  # it ended in between
+                app.ledger.request_cancel(retrain.retrain_id, actor="dagster")
+                app.ledger.mark_reported(retrain.retrain_id)
 
 
 def _cause_of(app: "Ratoon", retrain: "Retrain") -> dict[str, Any]:
@@ -212,14 +230,14 @@ def _reporting_request(retrain: "Retrain", cause: Mapping[str, Any], attempt: in
     )
 
 
-def _runs_of(instance: dg.DagsterInstance, retrain: "Retrain", event_id: str) -> list[RunOutcome]:
-    """Return what became of the retrain's runs; a run from the page carries the event before the retrain exists."""
+def _runs_of(instance: dg.DagsterInstance, retrain: "Retrain", event_id: str) -> list[dg.DagsterRun]:
+    """Return the retrain's runs; a run from the page carries the event before the retrain exists."""
     runs = instance.get_runs(dg.RunsFilter(tags={MODEL_TAG: retrain.model, EVENT_TAG: event_id}), limit=_MOST)
     by_id = {run.run_id: run for run in runs}
     marked = instance.get_run_by_id(retrain.dagster_run_id) if retrain.dagster_run_id else None
     if marked is not None:
         by_id[marked.run_id] = marked
-    return ["ended" if run.status in _ENDED else "active" for run in by_id.values()]
+    return list(by_id.values())
 
 
 def _promotion_events(

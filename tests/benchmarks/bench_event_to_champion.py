@@ -30,13 +30,19 @@ from ratoon.replay import Feeder
 from ratoon.settings import load_settings
 from ratoon.stack.supervisor import Stack
 
-_WITHIN_S = 240
+_WITHIN_S = 180
 _LABELS = "flight_outcomes"
 _GATE = {"metric": "auc", "margin": 0.4, "min_rows": 100, "must_beat_baseline": False}
+# The weeks before come with one file of labels and make one champion; then each week's labels are enough.
+_POLICY = {
+    "triggers": [{"kind": "new_rows", "rows": 1_000}],
+    "guards": {"cooldown": "0s", "min_labelled_rows": 1_000},
+}
 
 STAGES = {
     "asked": "file landed -> sensor has asked Dagster for a run",
-    "started": "-> run started (queue, process, imports)",
+    "launched": "-> off Dagster's queue, launched",
+    "started": "-> run started (its process is up)",
     "taken": "-> batch claimed (the run's first steps)",
     "ingested": "-> batch ingested and its event recorded",
     "decided": "-> decided (labels joined, performance, drift, policy)",
@@ -95,7 +101,7 @@ class Bench:
         shutil.copy2(file, place / ".landing.part")
         landed = time.time()
         (place / ".landing.part").rename(place / file.name)
-        retrain: Retrain = self._eventually(lambda: self._ended(known))
+        retrain: Retrain = self._eventually(lambda: self._ended(known), f"the retrain of week {week}")
         if retrain.state != RetrainState.PROMOTED:
             raise SystemExit(f"week {week}: {retrain.state}, {retrain.error}; nothing was promoted")
         stages, shown = self._way(landed, file, retrain)
@@ -109,14 +115,13 @@ class Bench:
         assert batch.finished_at is not None
         assert retrain.finished_at is not None
         assert retrain.reported_at is not None
-        asked, started = self._page.run_of_dataset(taking_at=batch.claimed_at.timestamp())
+        run = self._page.run_of_dataset(taking_at=batch.claimed_at.timestamp())
         trail = sorted(self._app.ledger.audit_trail(retrain.retrain_id), key=lambda entry: entry.seq)
         claims = {e.detail["stage"]: e.recorded_at.timestamp() for e in trail if "stage" in e.detail}
         said = {e.action: e.recorded_at.timestamp() for e in trail if "stage" not in e.detail}
         marks = [
             landed,
-            asked,
-            started,
+            *run,
             batch.claimed_at.timestamp(),
             batch.finished_at.timestamp(),
             retrain.requested_at.timestamp(),
@@ -187,13 +192,17 @@ class Bench:
 
     def _rest(self) -> None:
         """Wait until Dagster has no run either, so that the next one finds everything idle."""
-        self._eventually(self._page.is_idle)
+        self._eventually(self._page.is_idle, "the end of all runs")
 
-    def _eventually(self, look: Callable[[], Any]) -> Any:
+    def _eventually(self, look: Callable[[], Any], what: str) -> Any:
         until = time.monotonic() + _WITHIN_S
         while not (found := look()):
             if time.monotonic() > until:
-                raise SystemExit(f"nothing came within {_WITHIN_S} s; the logs were in {self._app.settings.logs}")
+                seen = [(str(one.state), one.error) for one in self._app.ledger.retrains(MODEL)]
+                decided = [one.reason for one in self._app.ledger.decisions(MODEL, limit=3)]
+                raise SystemExit(
+                    f"{what} did not come within {_WITHIN_S} s; retrains: {seen}; last decisions: {decided}"
+                )
             self._stack.poll()
             time.sleep(0.2)
         return found
@@ -206,14 +215,8 @@ def run(weeks: int = 16, repeats: int = 3) -> Benchmark:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as name:
         folder, first = Path(name), weeks - repeats
-        labels = list(write_weeks(folder / "history", weeks).values())
-        # The weeks before make one champion, with their last labels; from then on every week's labels are enough.
-        enough = sum(labels[: first - 2]) + labels[first - 2] // 2
-        policy = {
-            "triggers": [{"kind": "new_rows", "rows": 1_000}],
-            "guards": {"cooldown": "0s", "min_labelled_rows": enough},
-        }
-        project = copy_project(folder / "flights", gate=_GATE, policy=policy)
+        write_weeks(folder / "history", weeks, joined=first)
+        project = copy_project(folder / "flights", gate=_GATE, policy=_POLICY)
         settings = load_settings(project, webserver_port=free_port())
         with Stack(settings) as stack:
             bench = Bench(folder, folder / "history", build(settings), stack)

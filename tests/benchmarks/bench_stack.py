@@ -20,6 +20,8 @@ _KINDS = {
     "ratoon.training.process": "warm trainer",
     "--name trainer": "worker (train)",
     "--name worker": "worker (control, evaluate)",
+    "billiard.spawn": "workers' task processes",
+    "billiard.semaphore_tracker": "workers' trackers",
     "dagster api grpc": "code location",
     "dagster_webserver": "webserver",
     "dagster._daemon": "daemon",

@@ -16,13 +16,18 @@ ROOT = Path(__file__).parents[2]
 DATASET, MODEL = "flights", "late_arrivals"
 
 _WRITE = """
-import json, sys
+import os, sys
 from pathlib import Path
 import polars as pl
 from flights.history import write_history
 files = write_history(Path(sys.argv[1]), weeks=int(sys.argv[2]))
 labels = sorted(file for file in files if file.parent.name == "flight_outcomes")
-print(json.dumps({f.name: pl.scan_parquet(f).select(pl.len()).collect().item() for f in labels}))
+*early, last = [file for file in labels if file.stem <= f"2013-w{int(sys.argv[3]):02d}"]
+landed = last.stat().st_mtime
+pl.concat([pl.read_parquet(file) for file in [*early, last]]).write_parquet(last)
+os.utime(last, (landed, landed))
+for file in early:
+    file.unlink()
 """
 
 
@@ -36,12 +41,10 @@ def copy_project(root: Path, **attributes: Any) -> Path:
     return root
 
 
-def write_weeks(folder: Path, weeks: int) -> dict[str, int]:
-    """Write the files of so many weeks in a process of its own; return the rows of each labels file, in order."""
-    command = [sys.executable, "-B", "-c", _WRITE, str(folder), str(weeks)]
-    done = subprocess.run(command, cwd=ROOT / "examples" / "flights", stdout=subprocess.PIPE, text=True, check=True)
-    counts: dict[str, int] = json.loads(done.stdout)
-    return counts
+def write_weeks(folder: Path, weeks: int, *, joined: int) -> None:
+    """Write the files of so many weeks in a process of its own, with all labels up to week ``joined`` in its one file."""
+    command = [sys.executable, "-B", "-c", _WRITE, str(folder), str(weeks), str(joined)]
+    subprocess.run(command, cwd=ROOT / "examples" / "flights", check=True)
 
 
 def clean_environment() -> dict[str, str]:
@@ -67,14 +70,14 @@ class Page:
         """Say whether no run is queued or under way."""
         return not self._runs("statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]")
 
-    def run_of_dataset(self, *, taking_at: float) -> tuple[float, float]:
-        """Return when the run was created and started that was at work on the dataset at a time (seconds since 1970)."""
+    def run_of_dataset(self, *, taking_at: float) -> tuple[float, float, float]:
+        """Return when the run that was at work on the dataset at a time was created, launched and started (Unix time)."""
         runs = self._runs(f'tags: [{{key: "ratoon/dataset", value: "{DATASET}"}}]')
         run = max((one for one in runs if one["creationTime"] <= taking_at), key=lambda one: one["creationTime"])
-        return run["creationTime"], run["startTime"]
+        return run["creationTime"], run["stats"]["launchTime"], run["stats"]["startTime"]
 
     def _runs(self, of: str) -> list[dict[str, Any]]:
-        query = f"{{runsOrError(filter: {{{of}}}, limit: 20) {{... on Runs {{results {{creationTime startTime}}}}}}}}"
+        query = f"{{runsOrError(filter: {{{of}}}, limit: 20) {{... on Runs {{results {{creationTime stats {{... on RunStatsSnapshot {{launchTime startTime}}}}}}}}}}}}"
         body = json.dumps({"query": query}).encode()
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as response:

@@ -73,19 +73,19 @@ def main(*, quick: bool) -> None:
     n_rows, repeats = (200_000, 1) if quick else (1_000_000, 3)
     todo: list[Callable[[], Benchmark]] = [
         lambda: bench_event_to_champion.run(weeks=6 if quick else 16, repeats=repeats),
-        lambda: bench_stack.run(repeats=repeats, rest_s=5 if quick else 30),
+        lambda: bench_stack.run(repeats=1 if quick else 2, rest_s=5 if quick else 30),
         lambda: ingest(n_rows, 2 if quick else 5),
         lambda: bench_training_memory.run(n_rows, repeats),
     ]
     where, sections = machine(), []
+    how = "A quick run (`--quick`): small data, few repeats.\n\n" if quick else ""
     for benchmark in todo:
         start = time.perf_counter()
         done = benchmark()
         print(f"{done.title}: {time.perf_counter() - start:.0f} s", flush=True)
         bench_event_to_champion.show(done.figures, done.notes)
         sections.append(render(done, where))
-    how = "A quick run (`--quick`): small data, few repeats.\n\n" if quick else ""
-    PAGE.write_text(_HEAD + how + "\n".join(sections), encoding="utf-8")
+        PAGE.write_text(_HEAD + how + "\n".join(sections), encoding="utf-8")
     print(f"written: {PAGE}")
 
 

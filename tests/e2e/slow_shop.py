@@ -70,7 +70,7 @@ def order_features(orders: pl.LazyFrame) -> pl.LazyFrame:
 """
 
 
-TRAINER = ("ratoon.training.process",)
+TRAINER = "ratoon.training.process"
 
 
 @dataclass
@@ -141,10 +141,17 @@ class SlowShop:
         ]
 
     def find(self, *words: str) -> psutil.Process:
-        """Return the process whose command line holds the words; of several the one that worked most."""
-        found = self.processes(*words)
-        assert found, words
-        return max(found, key=lambda process: sum(process.cpu_times()[:2]))
+        """Return the stack's one process whose command line holds the words and whose parent's does not."""
+        found = [p for p in self.processes(*words) if not all(word in _command_line(p.parent()) for word in words)]
+        assert len(found) == 1, (words, found)
+        return found[0]
+
+    def trainer_of(self, retrain: Retrain) -> psutil.Process:
+        """Return the process that trains: the trainer of the pool process that holds the lease, which has no spare now."""
+        assert retrain.owner is not None
+        pool = psutil.Process(int(retrain.owner.rpartition(":")[2]))
+        [trainer] = [child for child in pool.children(recursive=True) if TRAINER in _command_line(child)]
+        return trainer
 
     def command(self, *arguments: str) -> dict[str, Any]:
         """Return the JSON answer of a ``ratoon`` command that succeeds."""
@@ -206,13 +213,17 @@ class SlowShop:
         return eventually(look, f"training {number}", within_s=150)
 
     def end_of(self, retrain_id: str) -> Retrain:
-        """Wait until a retrain has ended and Dagster has shown it."""
+        """Wait until a retrain has ended and Dagster has shown it.
+
+        A daemon that dies between taking a run and launching it leaves that run starting until Dagster's own
+        ``start_timeout_seconds`` (300 s); only then another one shows the retrain.
+        """
 
         def look() -> Retrain | None:
             retrain = self.app.ledger.retrain(retrain_id)
             return retrain if retrain.finished_at and retrain.reported_at else None
 
-        return eventually(look, f"the end of {retrain_id}", within_s=240)
+        return eventually(look, f"the end of {retrain_id}", within_s=420)
 
 
 def ratoon() -> str:
@@ -237,8 +248,8 @@ def _project_of(process: psutil.Process) -> str | None:
         return None
 
 
-def _command_line(process: psutil.Process) -> str:
+def _command_line(process: psutil.Process | None) -> str:
     try:
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()) if process is not None else ""
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return ""

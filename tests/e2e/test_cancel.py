@@ -2,7 +2,7 @@
 
 import psutil
 import pytest
-from tests.e2e.slow_shop import TRAINER, SlowShop, eventually
+from tests.e2e.slow_shop import SlowShop, eventually
 
 from ratoon.ledger.records import Retrain
 from ratoon.ledger.states import RetrainState
@@ -20,7 +20,8 @@ def a_training(shop: SlowShop) -> tuple[Retrain, psutil.Process]:
     """Let a week land, and return the retrain that it starts with the process that trains."""
     before = len(shop.retrains())
     shop.land_week()
-    return shop.training(before + 1), shop.find(*TRAINER)
+    retrain = shop.training(before + 1)
+    return retrain, shop.trainer_of(retrain)
 
 
 def run_that_shows(shop: SlowShop, retrain: Retrain) -> dict[str, str]:

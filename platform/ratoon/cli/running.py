@@ -50,7 +50,7 @@ def demo(*, exit_when_done: Annotated[bool, Parameter(name="--exit")] = False, o
     """
     from ratoon import demo as flights
 
-    return int(flights.run(_flights_settings(options), exit_when_done=exit_when_done))
+    return int(flights.run(_flights_settings(options), exit_when_done=exit_when_done, as_json=options.json))
 
 
 def replay(folder: Path, *, options: Options = DEFAULTS) -> int:

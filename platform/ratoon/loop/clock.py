@@ -1,4 +1,4 @@
-"""Time as an event: a champion that grew too old while nothing arrived."""
+"""What time it is for a decision, and time as an event: a champion that grew too old while nothing arrived."""
 
 from datetime import datetime
 
@@ -6,6 +6,17 @@ from ratoon.bootstrap import Ratoon
 from ratoon.declarations import ModelSpec
 from ratoon.identity import derive_id
 from ratoon.policy.spec import MaxAge
+
+
+def decision_time(app: Ratoon, dataset: str) -> datetime:
+    """Return the time as of which something is done now: the clock, or in a replay the newest batch's time.
+
+    Args:
+        app: The application.
+        dataset: Whose batches tell the time.
+    """
+    newest = app.ledger.batches(dataset, limit=1) if app.settings.clock == "event" else []
+    return newest[0].as_of if newest else app.clock()
 
 
 def note_passed_time(app: Ratoon, spec: ModelSpec, *, now: datetime) -> bool:

@@ -16,10 +16,15 @@ from ratoon.contracts.spec import Contract
 from ratoon.declarations import DatasetSpec, FolderSource
 from ratoon.errors import ConfigError, ConflictError, DataError, UnreadableFileError
 from ratoon.identity import derive_id, digest_file, digest_json
+from ratoon.ledger.records import Batch
 from ratoon.ledger.states import BatchState
+from ratoon.loop.clock import decision_time
 from ratoon.loop.reports import BatchReport
 
-_LEASE_S = 600
+_LEASE_S = 120
+"""After a crash its file waits so long. A file that takes longer may be begun twice, and is taken once."""
+
+_QUARANTINE = "quarantine"
 Role = Literal["rows", "labels"]
 
 
@@ -41,18 +46,6 @@ class _Claimed:
     fence: int
     digest: str
     as_of: datetime
-
-
-def pending_arrivals(app: Ratoon, dataset: str, *, limit: int = 500) -> list[tuple[Role, Arrival]]:
-    """Return the files that wait in a dataset's landing folders, in the order in which they are taken.
-
-    Args:
-        app: The application.
-        dataset: A declared dataset.
-        limit: Most files per folder.
-    """
-    waiting = _waiting(app, app.dataset(dataset), limit)
-    return [(inlet.role, arrival) for inlet, arrival in waiting]
 
 
 def ingest_arrivals(
@@ -90,35 +83,44 @@ def ingest_arrivals(
 def replay_quarantine(app: Ratoon, dataset: str) -> BatchReport | None:
     """Validate a dataset's quarantined rows again under the present contract and take those that now hold.
 
-    They become a batch of their own, named by its rows' keys. Rows that still fail stay in quarantine, and so do rows whose
-    key is in the dataset already: what was a duplicate then is one now.
+    They become a batch of their own, named by its rows' keys. Rows that still fail stay in quarantine, and so do rows
+    whose key is in the dataset already: what was a duplicate then is one now. A replay that a crash cut short is ended
+    first, by a batch with the rows that it had stored.
 
     Args:
         app: The application.
         dataset: A declared dataset.
 
     Returns:
-        The report of the new batch, or None when no row of the quarantine holds.
+        The report of the new batch, or None when no row of the quarantine holds, or another process takes them now.
     """
-    contract = app.dataset(dataset).contract
-    batches = [batch.batch_id for batch in app.ledger.batches(dataset, role="rows")]
-    waiting = app.lake.scan_quarantine(dataset).filter(pl.col("_batch").is_in(batches)).collect()
-    known = app.lake.scan_rows(dataset, contract=contract).select(contract.entity_key)
-    kept = replayable(waiting, contract).kept.lazy().join(known, on=contract.entity_key, how="anti").collect()
-    if kept.is_empty():
-        return None
-    claimed = _claim(
-        app,
-        dataset,
-        "rows",
-        digest_json(kept.select(contract.entity_key).cast(pl.String).rows()),
-        "quarantine",
-        app.clock(),
-    )
+    spec = app.dataset(dataset)
+    rows = app.lake.scan_rows(dataset, contract=spec.contract)
+    batches = app.ledger.batches(dataset, role="rows")
+    begun = next((batch for batch in batches if _is_begun_replay(batch)), None)
+    stored = None if begun is None else rows.filter(pl.col("_batch") == begun.batch_id).collect()
+    if begun is not None and stored is not None and not stored.is_empty():
+        # A crash came between lake and ledger: these rows are this batch, whatever else would hold now.
+        kept, digest, as_of = stored, begun.digest, begun.as_of
+    else:
+        waiting = app.lake.scan_quarantine(dataset).filter(pl.col("_batch").is_in([one.batch_id for one in batches]))
+        key = spec.contract.entity_key
+        kept = (
+            replayable(waiting.collect(), spec.contract)
+            .kept.lazy()
+            .join(rows.select(key), on=key, how="anti")
+            .collect()
+        )
+        digest, as_of = digest_json(kept.select(key).cast(pl.String).rows()), decision_time(app, dataset)
+    claimed = None if kept.is_empty() else _claim(app, dataset, "rows", digest, _QUARANTINE, as_of)
     if claimed is None:
         return None
-    version = app.lake.append_rows(dataset, claimed.batch_id, kept, as_of=claimed.as_of)
-    return _finish(app, contract, claimed, "quarantine", "rows", kept, 0, {}, version, None, size=0)
+    version = app.lake.append_rows(dataset, claimed.batch_id, kept.drop("_batch", "_as_of", strict=False), as_of=as_of)
+    return _finish(app, spec.contract, claimed, _QUARANTINE, "rows", kept, 0, {}, version, None, size=0)
+
+
+def _is_begun_replay(batch: Batch) -> bool:
+    return batch.state == BatchState.CLAIMED and batch.source_uri == _QUARANTINE
 
 
 def _waiting(app: Ratoon, spec: DatasetSpec, limit: int) -> list[tuple[_Inlet, Arrival]]:

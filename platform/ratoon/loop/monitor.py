@@ -2,17 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ratoon.bootstrap import Ratoon
 from ratoon.declarations import ModelSpec
-from ratoon.drift import DriftReport
-from ratoon.errors import ConflictError
-from ratoon.ledger.records import DecisionRow, Event
+from ratoon.ledger.records import Event
 from ratoon.loop.reports import StepReport
-from ratoon.loop.requests import retrain_spec, send_now
+from ratoon.loop.requests import decide_about, send_now
 from ratoon.loop.scoring import predict_batch, update_performance
-from ratoon.loop.signals import gather_signals, measure_drift
+from ratoon.loop.signals import measure_drift
 
 _POLL_S = 0.1
 
@@ -20,8 +17,9 @@ _POLL_S = 0.1
 def monitor_model(app: Ratoon, model: str, *, on_step: Callable[[str], None] | None = None) -> Iterator[StepReport]:
     """Decide about every pending event of a model, oldest first, and yield what was seen and decided.
 
-    Live, decisions are made as of now. In a replay they are made as of the event's time, and a retrain that one
-    of them starts ends before the next event is looked at: so the year runs as it would have.
+    Live, decisions are made as of now. In a replay they are made as of the event's time, and no event is looked at
+    before the model's last retrain has ended, also when an earlier call started it: so the year runs as it would
+    have.
 
     Args:
         app: The application.
@@ -36,9 +34,9 @@ def monitor_model(app: Ratoon, model: str, *, on_step: Callable[[str], None] | N
     app.ledger.ensure_model(model, spec.dataset)
     while events := app.ledger.pending_events(model):
         for event in events:
-            yield _step(app, spec, event, on_step)
             if app.settings.clock == "event":
                 _wait_until_idle(app, model, on_step)
+            yield _step(app, spec, event, on_step)
 
 
 def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], None] | None) -> StepReport:
@@ -52,7 +50,7 @@ def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], N
         performance = update_performance(app, spec, event, as_of=as_of) or None
     if drift is not None:
         app.ledger.record_drift(spec.name, event.event_id, as_of=as_of, report=drift.model_dump(mode="json"))
-    row = _decide(app, spec, event, as_of, drift)
+    row = decide_about(app, spec, event, as_of=as_of, drift=drift)
     if not send_now(app) and on_step is not None:
         on_step("the broker does not answer; the outbox keeps the work until a worker's sweep sends it")
     return StepReport(
@@ -65,27 +63,6 @@ def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], N
         decision={"id": row.decision_id, "outcome": row.outcome, "reason": row.reason},
         retrain_id=row.retrain_id,
     )
-
-
-def _decide(app: Ratoon, spec: ModelSpec, event: Event, as_of: Any, drift: DriftReport | None) -> DecisionRow:
-    """Measure and decide; measured again where a promotion came in between."""
-    while True:
-        signals = gather_signals(app, spec, as_of=as_of, drift=drift)
-        if event.kind == "manual.requested":
-            signals = signals.model_copy(update={"manual": event.data.get("reason", "")})
-        order = retrain_spec(app, spec, as_of=as_of)
-        try:
-            return app.ledger.decide(
-                spec.name,
-                event.event_id,
-                policy=spec.policy,
-                signals=signals,
-                now=as_of,
-                evidence={"event": event.data},
-                retrain=order,
-            )
-        except ConflictError:
-            continue
 
 
 def _wait_until_idle(app: Ratoon, model: str, on_step: Callable[[str], None] | None) -> None:

@@ -1,4 +1,4 @@
-"""What a retrain is told, and how a person asks for one."""
+"""How a retrain is decided, what it is told, and how a person asks for one."""
 
 from datetime import datetime
 from functools import cache
@@ -7,9 +7,11 @@ from typing import Any
 
 from ratoon.bootstrap import Ratoon
 from ratoon.declarations import ModelSpec
-from ratoon.errors import BackendError, RefusedError
+from ratoon.drift import DriftReport
+from ratoon.errors import BackendError, ConflictError, RefusedError
 from ratoon.identity import digest_bytes, digest_json
-from ratoon.ledger.records import DecisionRow, RetrainSpec, Version
+from ratoon.ledger.records import DecisionRow, Event, RetrainSpec, Version
+from ratoon.loop.clock import decision_time
 from ratoon.loop.signals import gather_signals
 
 
@@ -32,7 +34,15 @@ def request_retrain(app: Ratoon, model: str, *, reason: str, actor: str, event_i
     """
     spec = app.model(model)
     app.ledger.ensure_model(model, spec.dataset)
-    now = decision_time(app, spec)
+    known = app.ledger.decision(model, event_id)
+    if known is not None:
+        return known
+    now = decision_time(app, spec.dataset)
+    # Looked at before the request is recorded: what is refused must not be decided about later.
+    if not gather_signals(app, spec, as_of=now).labelled_rows:
+        raise RefusedError(
+            f"model {model} can't be trained: dataset {spec.dataset} has no labelled row as of {now:%Y-%m-%d %H:%M}; wait for labels"
+        )
     event = app.ledger.record_event(
         event_id=event_id,
         kind="manual.requested",
@@ -41,25 +51,39 @@ def request_retrain(app: Ratoon, model: str, *, reason: str, actor: str, event_i
         data={"reason": reason, "actor": actor},
         cause=actor,
     )
-    known = app.ledger.decision(model, event.event_id)
-    if known is not None:
-        return known
-    signals = gather_signals(app, spec, as_of=now).model_copy(update={"manual": reason})
-    if not signals.labelled_rows:
-        raise RefusedError(
-            f"model {model} can't be trained: dataset {spec.dataset} has no labelled row as of {now:%Y-%m-%d %H:%M}; wait for labels"
-        )
-    row = app.ledger.decide(
-        model,
-        event.event_id,
-        policy=spec.policy,
-        signals=signals,
-        now=now,
-        evidence={},
-        retrain=retrain_spec(app, spec, as_of=now),
-    )
+    row = decide_about(app, spec, event, as_of=now)
     send_now(app)
     return row
+
+
+def decide_about(
+    app: Ratoon, spec: ModelSpec, event: Event, *, as_of: datetime, drift: DriftReport | None = None
+) -> DecisionRow:
+    """Measure a model's signals and decide about an event; both again where a promotion came in between.
+
+    Args:
+        app: The application.
+        spec: The model.
+        event: One of its pending events.
+        as_of: The decision's time.
+        drift: The drift report that was made as of this time, where one was.
+    """
+    manual = event.data["reason"] if event.kind == "manual.requested" else None
+    while True:
+        signals = gather_signals(app, spec, as_of=as_of, drift=drift).model_copy(update={"manual": manual})
+        order = retrain_spec(app, spec, as_of=as_of)
+        try:
+            return app.ledger.decide(
+                spec.name,
+                event.event_id,
+                policy=spec.policy,
+                signals=signals,
+                now=as_of,
+                evidence={"event": event.data},
+                retrain=order,
+            )
+        except ConflictError:
+            continue
 
 
 def send_now(app: Ratoon) -> bool:
@@ -72,14 +96,6 @@ def send_now(app: Ratoon) -> bool:
     except BackendError:
         return False
     return True
-
-
-def decision_time(app: Ratoon, spec: ModelSpec) -> datetime:
-    """Return the time as of which something is decided now: the clock, or in a replay the newest batch's time."""
-    if app.settings.clock == "wall":
-        return app.clock()
-    newest = app.ledger.batches(spec.dataset, limit=1)
-    return newest[0].as_of if newest else app.clock()
 
 
 def retrain_spec(app: Ratoon, spec: ModelSpec, *, as_of: datetime) -> RetrainSpec:

@@ -53,10 +53,11 @@ def measure_drift(app: Ratoon, spec: ModelSpec, champion: Version, *, as_of: dat
         as_of: Batches taken later are not seen.
     """
     profiles = app.lake.scan_profiles(spec.dataset, schema=PROFILE_SCHEMA, as_of=as_of)
-    learned = set(champion.data.get("batches", []))
     frame = profiles.collect()
-    reference = frame.filter(pl.col("_batch").is_in(list(learned)))
-    current = _newest(frame.filter(~pl.col("_batch").is_in(list(learned))))
+    learned = pl.col("_batch").is_in(champion.data.get("batches", []))
+    reference = frame.filter(learned)
+    # Batches from before the champion's window are not learned either, and they are no news.
+    current = _newest(frame.filter(~learned, pl.col("_as_of") > reference["_as_of"].min()))
     if reference.is_empty() or current.is_empty():
         return None
     return compare(merge(_counts(reference)), merge(_counts(current)), settings=DriftSettings())

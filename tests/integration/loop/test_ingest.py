@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from tests.integration.loop.conftest import DATASET, START, orders
 
-from ratoon.loop import ingest_arrivals, replay_quarantine
+from ratoon import replay
+from ratoon.loop import ingest, ingest_arrivals, replay_quarantine
 
 AT = START + timedelta(weeks=1)
 
@@ -146,3 +147,39 @@ def test_a_file_that_another_process_is_ingesting_stays_where_it_is(shop, make_s
     [report] = ingest_arrivals(make_shop().app, "orders")
     assert report.status == "held"
     assert (shop.inbox / "orders" / "a.parquet").exists()
+
+
+def test_a_crash_while_quarantined_rows_come_back_is_mended_by_the_next_call(shop, make_shop, monkeypatch) -> None:
+    shop.land("a.parquet", with_bad_rows(0.05), at=AT)
+    ingest_arrivals(shop.app, "orders")
+    mended = DATASET.replace("min: 0,", "min: -5,").replace("[north, south]", "[north, south, west]")
+    mended = mended.replace("amount >= items", "amount >= -items")
+    again = make_shop(dataset=mended)
+
+    def cut(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ratoon.ledger.Ledger.finish_batch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            replay_quarantine(again.app, "orders")
+    again.now[0] += timedelta(hours=1)
+    report = replay_quarantine(again.app, "orders")
+
+    assert report is not None
+    assert report.rows_kept == 25
+    assert rows_in_lake(again) == 500
+    assert {batch.state for batch in again.app.ledger.batches("orders")} == {"INGESTED"}
+    assert replay_quarantine(again.app, "orders") is None
+
+
+def test_a_quarantined_row_comes_back_as_of_the_data_in_a_replay(shop, make_shop) -> None:
+    shop.land("a.parquet", with_bad_rows(0.05), at=AT)
+    ingest_arrivals(shop.app, "orders")
+    mended = DATASET.replace("min: 0,", "min: -5,").replace("[north, south]", "[north, south, west]")
+    again = make_shop(dataset=mended.replace("amount >= items", "amount >= -items"))
+    assert replay_quarantine(again.app, "orders").as_of == AT
+
+
+def test_a_claim_that_a_crash_left_ends_before_a_replay_loses_patience() -> None:
+    assert ingest._LEASE_S < replay._STALLED_S / 2

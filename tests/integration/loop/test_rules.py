@@ -106,6 +106,18 @@ def test_drift_is_measured_against_what_the_champion_learned_from(make_shop) -> 
     assert sum("amount" in (row.signals.drift.drifted if row.signals.drift else ()) for row in decided) == 2
 
 
+def test_batches_from_before_the_champions_window_are_no_news(make_shop) -> None:
+    recent = MODEL.replace("holdout: 7d", "holdout: 7d, windows: [8d]").replace("rows: 900", "rows: 1900")
+    shop = make_shop(model=recent)
+    steps = arrive(shop, 0, 1, 2, 3, 4)
+    [version] = shop.app.ledger.versions("returns")
+    weeks = {batch.batch_id: batch.as_of for batch in shop.app.ledger.batches("orders", role="rows")}
+    learned = sorted(weeks[batch] for batch in version.data["batches"])
+    assert START + timedelta(weeks=1) not in learned, "the first week lies before the window"
+    [drift] = [step.drift for step in steps if step.drift]
+    assert drift["n_rows_current"] == 500
+
+
 def test_in_a_replay_the_next_event_waits_for_the_retrain_that_the_last_one_started(make_shop) -> None:
     sent: list[Any] = []
     shop = make_shop(publish=sent.append)

@@ -168,6 +168,9 @@ class FakeLedger:
     def feed(self, after_seq: int, limit: int) -> list[FeedItem]:
         return [item for item in self.notices if item.seq > after_seq][:limit]
 
+    def retrains(self, *, states: set[RetrainState], limit: int) -> list[Retrain]:
+        return [retrain for retrain in self.known.values() if retrain.state in states][:limit]
+
     def unreported_retrains(self, *, after_seq: int = 0, limit: int = 100) -> list[Retrain]:
         return [retrain for retrain in self.unreported if retrain.seq > after_seq][:limit]
 

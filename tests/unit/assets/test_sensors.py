@@ -214,6 +214,40 @@ def test_a_run_that_only_the_ledger_knows_of_counts_too(
     assert tick(retrains_sensor(project, wait_s=0), application, instance).run_requests == []
 
 
+@pytest.mark.parametrize("state", [RetrainState.REQUESTED, RetrainState.DISPATCHED, RetrainState.RUNNING])
+def test_a_run_that_is_terminated_before_it_starts_cancels_its_retrain(
+    project: Project, application: Any, instance: dg.DagsterInstance, retrain: Make, state: RetrainState
+) -> None:
+    application.ledger.request(retrain(state), event_id="event-1")
+    start(instance, dg.DagsterRunStatus.CANCELED, {"ratoon/model": NAME, "ratoon/event": "event-1"})
+    tick(retrains_sensor(project, wait_s=0), application, instance, "1000")
+    assert application.ledger.cancelled == [("retrain-1", "dagster")]
+    assert application.ledger.reported == ["retrain-1"], "the page shows the terminated run; it needs no other"
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (RetrainState.RUNNING, dg.DagsterRunStatus.FAILURE),
+        (RetrainState.RUNNING, dg.DagsterRunStatus.STARTED),
+        (RetrainState.CANCELLING, dg.DagsterRunStatus.CANCELED),
+        (RetrainState.PROMOTED, dg.DagsterRunStatus.CANCELED),
+    ],
+)
+def test_a_retrain_goes_on_when_its_run_only_failed_and_is_cancelled_once(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    retrain: Make,
+    state: RetrainState,
+    status: dg.DagsterRunStatus,
+) -> None:
+    application.ledger.request(retrain(state), event_id="event-1")
+    start(instance, status, {"ratoon/model": NAME, "ratoon/event": "event-1"})
+    tick(retrains_sensor(project, wait_s=0), application, instance, "1000")
+    assert application.ledger.cancelled == []
+
+
 def test_a_retrain_whose_runs_always_die_is_given_up_and_leaves_the_others_alone(
     project: Project, application: Any, instance: dg.DagsterInstance, retrain: Make
 ) -> None:
