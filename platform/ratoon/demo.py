@@ -19,7 +19,7 @@ from rich.table import Table
 
 from ratoon.bootstrap import Ratoon, build
 from ratoon.errors import StackError
-from ratoon.ledger.records import DecisionRow, Retrain
+from ratoon.ledger.records import DecisionRow, EvaluationRecord, Retrain
 from ratoon.replay import Feeder
 from ratoon.replay import Progress as Step
 from ratoon.settings import Settings
@@ -212,13 +212,22 @@ def _waited_for(row: DecisionRow) -> str:
 
 def _retrain_row(app: Ratoon, row: DecisionRow, retrain: Retrain) -> dict[str, str]:
     evaluation = app.ledger.evaluation(retrain.retrain_id)
-    why = evaluation.reasons[0] if evaluation and evaluation.reasons else row.reason
     return {
         "as_of": f"{row.as_of:%Y-%m-%d}",
         "triggers": cause_of(row),
         "outcome": str(retrain.state).lower(),
-        "why": why,
+        "why": row.reason if evaluation is None else _judged(evaluation),
     }
+
+
+def _judged(evaluation: EvaluationRecord) -> str:
+    """Return the sentence that decided: what the gate refused, or how the candidate did against the champion."""
+    if evaluation.verdict == "reject":
+        return evaluation.reasons[0]
+    candidate, champion, low = (evaluation.metrics.get(name) for name in ("candidate", "champion", "gain_low"))
+    if champion is None or low is None:
+        return f"{candidate:.4f}, and no champion before it"
+    return f"{candidate:.4f} against the champion's {champion:.4f}; better by at least {low:+.4f} on {evaluation.n_rows:,} rows"
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:

@@ -28,6 +28,9 @@ class ResultBook(Protocol):
     def release(self, retrain_id: str, fence: int, *, error: dict[str, Any], retryable: bool) -> Retrain:
         """Give the work back, or let it fail."""
 
+    def hand_back(self, retrain_id: str, fence: int, *, error: dict[str, Any]) -> Retrain:
+        """Give the work back without counting the attempt."""
+
     def confirm_cancelled(self, retrain_id: str, fence: int | None) -> Retrain:
         """Confirm that the work was stopped."""
 
@@ -56,7 +59,9 @@ def _write(claim: Claim, ending: Ending, ledger: ResultBook) -> str:
             ledger.confirm_cancelled(retrain_id, claim.fence)
         case "fenced" | "silent":
             return ending.kind
-        case "error" | "crashed" | "deadline" | "stopped":
+        case "stopped":
+            ledger.hand_back(retrain_id, claim.fence, error=ending.payload)
+        case "error" | "crashed" | "deadline":
             retryable = bool(ending.payload.get("retryable", False))
             ledger.release(retrain_id, claim.fence, error=ending.payload, retryable=retryable)
         case _:

@@ -49,15 +49,21 @@ def end_attempt(
     row = None
     freed = {**_FREE, "error": error, "updated_at": tx.now}
     if retryable:
-        back = case((RETRAIN.c.state == RetrainState.RUNNING, RetrainState.DISPATCHED), else_=RETRAIN.c.state)
-        row = tx.change(RETRAIN, *guard, *_may_go_on(tx), state=back, **freed)
+        row = tx.change(RETRAIN, *guard, *_may_go_on(tx), state=_QUEUED_AGAIN, **freed)
     if row is not None:
-        post(tx, row, "evaluate" if row.state == RetrainState.TRAINED else "train")
-        tx.audit(f"retrain.{row.state}", row.retrain_id, attempt=row.attempt, fence=row.fence, error=error)
-        return row
+        return _queue_again(tx, row, error)
     row = tx.change(RETRAIN, *guard, state=RetrainState.FAILED, finished_at=tx.now, **freed)
     if row is not None:
         tx.audit("retrain.FAILED", row.retrain_id, attempt=row.attempt, fence=row.fence, error=error)
+    return row
+
+
+_QUEUED_AGAIN = case((RETRAIN.c.state == RetrainState.RUNNING, RetrainState.DISPATCHED), else_=RETRAIN.c.state)
+
+
+def _queue_again(tx: Transaction, row: Row[Any], error: dict[str, Any]) -> Row[Any]:
+    post(tx, row, "evaluate" if row.state == RetrainState.TRAINED else "train")
+    tx.audit(f"retrain.{row.state}", row.retrain_id, attempt=row.attempt, fence=row.fence, error=error)
     return row
 
 
@@ -166,6 +172,23 @@ class Retrains(Database):
             if row is None:
                 raise fenced(tx, retrain_id, fence)
             return Retrain.of(row)
+
+    def hand_back(self, retrain_id: str, fence: int, *, error: dict[str, Any]) -> Retrain:
+        """Give work back that was not at fault: its worker was stopped.
+
+        The attempt does not count, and the deadline starts again with the next claim: a stack that is down for
+        a night fails nothing.
+
+        Raises:
+            FencedError: This holder no longer holds it.
+        """
+        with self.writing() as tx:
+            freed = {**_FREE, "error": error, "updated_at": tx.now, "deadline_at": None}
+            more = RETRAIN.c.max_attempts + 1
+            row = tx.change(RETRAIN, *held_by(retrain_id, fence), state=_QUEUED_AGAIN, max_attempts=more, **freed)
+            if row is None:
+                raise fenced(tx, retrain_id, fence)
+            return Retrain.of(_queue_again(tx, row, error))
 
     def request_cancel(self, retrain_id: str, actor: str) -> Retrain:
         """Ask for the end of a retrain; without a holder it is CANCELLED at once.

@@ -10,7 +10,7 @@ from ratoon.bootstrap import Ratoon
 from ratoon.declarations import ModelSpec
 from ratoon.errors import NotFoundError
 from ratoon.ledger.records import Event, Version
-from ratoon.scoring import cohort_table
+from ratoon.scoring import cohort_performance
 from ratoon.training.scoring import Scorer
 
 _COHORT = "_batch"
@@ -84,45 +84,22 @@ def update_performance(app: Ratoon, spec: ModelSpec, event: Event, *, as_of: dat
 
 def _record(app: Ratoon, spec: ModelSpec, scored: pl.DataFrame, as_of: datetime) -> list[dict[str, Any]]:
     versions = {version.version: version for version in app.ledger.versions(spec.name)}
-    by_cohort = dict(scored.group_by(_COHORT).agg(pl.col("version").first()).iter_rows())
-    table = cohort_table(scored, _COHORT, spec.task, spec.gate.metric, classes=_classes(app, spec, versions))
     found = []
-    for row in table.iter_rows(named=True):
-        cohort, version = row[_COHORT], by_cohort[row[_COHORT]]
+    for (cohort,), rows in scored.group_by(_COHORT, maintain_order=True):
+        version = rows["version"][0]
+        row = cohort_performance(rows, spec.task, spec.gate.metric, classes=_classes(app, spec, versions[version]))
+        measured: dict[str, Any] = {"value": row.value, "n_rows": row.n_rows, "n_matured": row.n_matured}
+        about: dict[str, Any] = {"as_of": as_of, "metric": spec.gate.metric, "version": version}
         reference = versions[version].metrics.get("candidate")
-        details = {"maturity": row["maturity"], "reference": reference, "reason": row["reason"]}
-        app.ledger.record_performance(
-            spec.name,
-            cohort,
-            as_of=as_of,
-            metric=spec.gate.metric,
-            value=row["value"],
-            n_rows=row["n_rows"],
-            n_matured=row["n_matured"],
-            version=version,
-            details=details,
-        )
-        found.append(
-            {
-                "cohort": cohort,
-                "as_of": as_of,
-                "metric": spec.gate.metric,
-                "version": version,
-                **details,
-                **_counts(row),
-            }
-        )
+        details = {"maturity": row.maturity, "reference": reference, "reason": row.reason}
+        app.ledger.record_performance(spec.name, str(cohort), **about, **measured, details=details)
+        found.append({"cohort": cohort, **about, **details, **measured})
     return found
 
 
-def _counts(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("value", "n_rows", "n_matured")}
-
-
-def _classes(app: Ratoon, spec: ModelSpec, versions: dict[int, Version]) -> Any:
-    if spec.task != "multiclass" or not versions:
-        return None
-    return _scorer(app, versions[max(versions)].artifact_digest).classes
+def _classes(app: Ratoon, spec: ModelSpec, version: Version) -> Any:
+    """Return the classes of the version that scored: a later one may know more."""
+    return _scorer(app, version.artifact_digest).classes if spec.task == "multiclass" else None
 
 
 def _score_mean(spec: ModelSpec) -> pl.Expr:

@@ -53,7 +53,7 @@ def instance_config(settings: Settings) -> dict[str, Any]:
         "run_monitoring": {
             "enabled": True,
             "poll_interval_seconds": 10,
-            "start_timeout_seconds": 300,
+            "start_timeout_seconds": 120,
             "cancel_timeout_seconds": 60,
             "max_resume_run_attempts": 0,
         },

@@ -150,6 +150,21 @@ def test_attempts_are_capped(story: Any, ledger: Ledger, stage: str) -> None:
     assert isinstance(ledger.claim(retrain_id, "train", owner="w", lease_s=60), Refusal)
 
 
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_a_worker_that_is_stopped_uses_up_neither_attempts_nor_time(story: Any, ledger: Ledger, stage: str) -> None:
+    retrain_id = story.dispatched() if stage == "train" else story.trained()
+    for _ in range(5):
+        claim = story.claim(retrain_id, stage)
+        back = ledger.hand_back(retrain_id, claim.fence, error=ERROR)
+        assert back.state is (RetrainState.DISPATCHED if stage == "train" else RetrainState.TRAINED)
+        assert back.deadline_at is None
+        ledger.relay(lambda message: None)
+    with pytest.raises(FencedError):
+        ledger.hand_back(retrain_id, claim.fence, error=ERROR)
+    assert isinstance(story.claim(retrain_id, stage), Claim)
+    assert ledger.check_invariants() == []
+
+
 def test_an_error_that_can_not_pass_fails_at_once(story: Any, ledger: Ledger) -> None:
     claim = story.claim(story.dispatched())
     assert (

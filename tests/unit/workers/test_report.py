@@ -39,6 +39,9 @@ class FakeLedger:
     def release(self, retrain_id: str, fence: int, *, error: dict[str, Any], retryable: bool) -> Retrain:
         return cast("Retrain", self._hear("release", fence, error.get("code"), retryable))
 
+    def hand_back(self, retrain_id: str, fence: int, *, error: dict[str, Any]) -> Retrain:
+        return cast("Retrain", self._hear("hand_back", fence, error.get("code")))
+
     def confirm_cancelled(self, retrain_id: str, fence: int | None) -> Retrain:
         return cast("Retrain", self._hear("cancelled", fence))
 
@@ -57,7 +60,7 @@ def ending(kind: Kind, payload: dict[str, Any]) -> Ending:
         ("outcome", ARTIFACT, [("trained", 4, "d")]),
         ("error", {"code": "RT-DATA", "retryable": False}, [("release", 4, "RT-DATA", False)]),
         ("crashed", {"code": "RT-TRAIN", "retryable": True}, [("release", 4, "RT-TRAIN", True)]),
-        ("stopped", {"code": "RT-STACK", "retryable": True}, [("release", 4, "RT-STACK", True)]),
+        ("stopped", {"code": "RT-STACK", "retryable": True}, [("hand_back", 4, "RT-STACK")]),
         ("deadline", {"code": "RT-TRAIN", "retryable": False}, [("release", 4, "RT-TRAIN", False)]),
         ("error", {}, [("release", 4, None, False)]),
         ("cancelled", {}, [("cancelled", 4)]),
