@@ -123,12 +123,16 @@ def _compare(settings: Settings, stack: Stack, console: Console) -> list[dict[st
     results: list[dict[str, Any]] = []
     env = settings.to_env()
     with _bar(console, "the year without Ratoon") as tell, _spawn(command, env) as process:
-        for text in process.stdout or ():
-            line = json.loads(text)
-            results = line.get("results", results)
-            if "done" in line:
-                tell(line["done"], line["of"], "retrained on every batch")
-            stack.poll()
+        try:
+            for text in process.stdout or ():
+                line = json.loads(text)
+                results = line.get("results", results)
+                if "done" in line:
+                    tell(line["done"], line["of"], "retrained on every batch")
+                stack.poll()
+        except BaseException:
+            process.kill()  # or leaving would wait for its end
+            raise
     if process.returncode:
         raise StackError(
             f"the comparison with the simpler strategies failed (exit code {process.returncode}); run it by hand: {' '.join(command)}"
@@ -186,7 +190,7 @@ def summarize(app: Ratoon, results: Sequence[dict[str, Any]], *, seconds: float)
     started = [row for row in reversed(decisions) if row.retrain_id is not None]
     return {
         "batches": dict(Counter(batch.role for batch in batches)),
-        "rows_kept": sum(batch.rows_kept or 0 for batch in batches),
+        "rows_kept": {role: sum(b.rows_kept or 0 for b in batches if b.role == role) for role in ("rows", "labels")},
         "rows_quarantined": sum(batch.rows_quarantined or 0 for batch in batches),
         "decisions": dict(Counter(row.outcome for row in decisions)),
         "waits": dict(Counter(_waited_for(row) for row in decisions if row.outcome == "wait")),
@@ -244,7 +248,7 @@ def _facts(summary: dict[str, Any]) -> Table:
     decisions, batches = summary["decisions"], summary["batches"]
     for name, value in (
         ("batches", f"{batches.get('rows', 0)} of flights, {batches.get('labels', 0)} of outcomes"),
-        ("rows kept", f"{summary['rows_kept']:,}"),
+        ("rows kept", f"{summary['rows_kept']['rows']:,} of flights, {summary['rows_kept']['labels']:,} of outcomes"),
         ("rows in quarantine", f"{summary['rows_quarantined']:,}"),
         ("decisions", f"{decisions.get('retrain', 0)} to retrain, {decisions.get('wait', 0)} to wait"),
         ("waited for", _counted(summary["waits"])),
