@@ -56,7 +56,8 @@ def test_the_stack_gets_ready_survives_a_killed_daemon_and_leaves_nothing(tmp_pa
         ]
         listening = [
             address.laddr
-            for process in psutil.Process().children(recursive=True)
+            for pid in stack.pids.values()
+            for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
             for address in process.net_connections("inet")
             if address.status == psutil.CONN_LISTEN
         ]
