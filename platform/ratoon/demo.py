@@ -231,7 +231,7 @@ def _judged(evaluation: EvaluationRecord) -> str:
     candidate, champion, low = (evaluation.metrics.get(name) for name in ("candidate", "champion", "gain_low"))
     if champion is None or low is None:
         return f"{candidate:.4f}, and no champion before it"
-    return f"{candidate:.4f} against the champion's {champion:.4f}; better by at least {low:+.4f} on {evaluation.n_rows:,} rows"
+    return f"{candidate:.4f} against the champion's {champion:.4f}; the gain is at least {low:+.4f}, on {evaluation.n_rows:,} rows"
 
 
 def print_summary(summary: dict[str, Any], console: Console) -> None:
