@@ -106,7 +106,8 @@ def _load(app: Ratoon, spec: ModelSpec) -> _Year:
         *key, "score", predicted_at="_as_of", scored_batch="_batch"
     )
     labelled = app.lake.labelled(spec.dataset, contract)
-    rows = labelled.join(predictions, on=key, how="left").collect()
+    # In the order of the trainings themselves: subsampling by row makes another model of another order.
+    rows = labelled.join(predictions, on=key, how="left", maintain_order="left").collect()
     if contract.label is None or rows["score"].null_count() == rows.height:
         raise EmptyWindowError(f"model {spec.name} has no prediction whose label is known; let more batches arrive")
     function = load_features(str(app.settings.project), spec.features)
