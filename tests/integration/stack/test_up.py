@@ -77,7 +77,10 @@ def test_the_stack_gets_ready_survives_a_killed_daemon_and_leaves_nothing(tmp_pa
         assert {name: pid for name, pid in stack.pids.items() if name != "daemon"} == {
             name: pid for name, pid in before.items() if name != "daemon"
         }
-        family = psutil.Process().children(recursive=True)
+        # Only this stack's: the session may hold another one.
+        children = [psutil.Process(pid) for pid in stack.pids.values()]
+        family = [*children, *(found for child in children for found in child.children(recursive=True))]
+        assert len(family) > len(children)
     assert not any("killed" in line for line in said), said
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
