@@ -13,11 +13,11 @@ from ratoon.errors import DataError
 from ratoon.instants import as_utc
 from ratoon.lake.tables import Table
 
-Kind = Literal["rows", "labels", "quarantine", "profiles", "predictions"]
+Kind = Literal["rows", "labels", "quarantine", "profiles", "predictions", "references"]
 """What a table holds; with a dataset's or a model's name it is the table's place: ``<url>/<kind>/<name>``."""
 
-_COMPACT_EVERY = 50
-"""Commits after which a table's small files are merged: the cost of an append grows with their number."""
+_UNVERSIONED: frozenset[Kind] = frozenset({"profiles", "references"})
+"""Tables that nobody reads at an older version: in exchange, their cost doesn't grow with their history."""
 
 ORIGIN_SCHEMA = pl.Schema({"_batch": pl.String(), "_as_of": pl.Datetime("us", "UTC")})
 """Columns that every row carries: its batch, and the time as of which that was taken."""
@@ -65,9 +65,31 @@ class Lake:
             return None
         return self._append("quarantine", dataset, batch_id, frame, as_of)
 
-    def append_profiles(self, dataset: Name, batch_id: str, frame: pl.DataFrame, *, as_of: datetime) -> int:
-        """Append a batch's profile; as :meth:`append_rows`."""
-        return self._append("profiles", dataset, batch_id, frame, as_of)
+    def append_profiles(
+        self, dataset: Name, batch_id: str, frame: pl.DataFrame, *, as_of: datetime, binning: str | None = None
+    ) -> int:
+        """Append a batch's profile in given bins; as :meth:`append_rows`, once per batch and bins.
+
+        Args:
+            dataset: Whose profile.
+            batch_id: The batch.
+            frame: Its profile.
+            as_of: As of when the batch was taken: the same at every attempt, since by it an earlier one is found.
+            binning: Digest of the bins, as in the frame's column; None where a batch is counted in one set of bins.
+        """
+        same = None if binning is None else pl.col("binning") == binning
+        return self._append("profiles", dataset, batch_id, frame, as_of, same=same)
+
+    def append_references(self, model: Name, key: str, frame: pl.DataFrame, *, as_of: datetime) -> int:
+        """Append the merged profile that a model's champion is compared with; as :meth:`append_rows`.
+
+        Args:
+            model: Whose reference.
+            key: Names the reference, and becomes its ``_batch``.
+            frame: The profile.
+            as_of: The same at every attempt with this key, since by it an earlier one is found.
+        """
+        return self._append("references", model, key, frame, as_of)
 
     def append_predictions(self, model: Name, batch_id: str, frame: pl.DataFrame, *, as_of: datetime) -> int:
         """Append a model's predictions on a batch; as :meth:`append_rows`."""
@@ -125,10 +147,36 @@ class Lake:
         return self._scan("quarantine", dataset, QUARANTINE_SCHEMA, None, as_of)
 
     def scan_profiles(
-        self, dataset: Name, *, schema: Mapping[str, pl.DataType] | None = None, as_of: datetime | None = None
+        self,
+        dataset: Name,
+        *,
+        schema: Mapping[str, pl.DataType] | None = None,
+        as_of: datetime | None = None,
+        since: datetime | None = None,
+        binning: str | None = None,
     ) -> pl.LazyFrame:
-        """Return a dataset's profiles; ``schema`` says the columns even while there are none."""
-        return self._scan("profiles", dataset, schema, None, as_of)
+        """Return a dataset's profiles. A window by ``since`` costs what it holds, whatever was stored before.
+
+        Args:
+            dataset: Whose profiles.
+            schema: The columns, even while there are none; one that the table doesn't have yet is null.
+            as_of: Only batches taken by then; all when None.
+            since: Only batches taken then or later; all when None.
+            binning: Only profiles in the bins of this digest; all when None.
+        """
+        profiles = self._scan("profiles", dataset, schema, None, as_of)
+        if since is not None:
+            profiles = profiles.filter(pl.col("_as_of") >= as_utc(since))
+        if binning is not None:
+            profiles = profiles.filter(pl.col("binning") == binning)
+        return profiles
+
+    def scan_references(
+        self, model: Name, *, schema: Mapping[str, pl.DataType] | None = None, key: str | None = None
+    ) -> pl.LazyFrame:
+        """Return a model's references, or the one of this key; ``schema`` as for :meth:`scan_profiles`."""
+        references = self._scan("references", model, schema, None, None)
+        return references if key is None else references.filter(pl.col("_batch") == key)
 
     def scan_predictions(
         self, model: Name, *, schema: Mapping[str, pl.DataType] | None = None, as_of: datetime | None = None
@@ -176,21 +224,26 @@ class Lake:
         return self._table("labels", dataset).version()
 
     def compact(self, kind: Kind, name: str) -> int:
-        """Merge a table's small files and return how many went; the cost of an append grows with their number."""
-        return self._table(kind, name).compact()
+        """Merge a table's small files now and return how many went; every fiftieth append does so by itself."""
+        return self._table(kind, name).tidy()
 
-    def _append(self, kind: Kind, name: str, batch_id: str, frame: pl.DataFrame, as_of: datetime) -> int:
+    def _append(
+        self, kind: Kind, name: str, batch_id: str, frame: pl.DataFrame, as_of: datetime, same: pl.Expr | None = None
+    ) -> int:
         untyped = [column for column, dtype in frame.schema.items() if dtype == pl.Null]
         if untyped:
             raise DataError(
                 f"{kind} of {name!r}: columns {untyped} have no type, only nulls; cast them before the append"
             )
-        origin = (
-            pl.lit(batch_id).alias("_batch"),
-            pl.lit(as_utc(as_of), dtype=ORIGIN_SCHEMA["_as_of"]).alias("_as_of"),
-        )
+        taken = pl.lit(as_utc(as_of), dtype=ORIGIN_SCHEMA["_as_of"])
         stored = frame.select(pl.col(column).cast(_storable(dtype)) for column, dtype in frame.schema.items())
-        return self._table(kind, name).append(stored.with_columns(origin), batch_id)
+        found_by = None
+        if kind in _UNVERSIONED:
+            found_by = (pl.col("_as_of") == taken) & (pl.col("_batch") == batch_id)
+            found_by = found_by if same is None else found_by & same
+        return self._table(kind, name).append(
+            stored.with_columns(pl.lit(batch_id).alias("_batch"), taken.alias("_as_of")), batch_id, found_by=found_by
+        )
 
     def _scan(
         self,
@@ -210,7 +263,11 @@ class Lake:
         return rows.select(*(_present(column, dtype, stored) for column, dtype in wanted.items()), *ORIGIN_SCHEMA)
 
     def _table(self, kind: Kind, name: str) -> Table:
-        return Table(url=f"{self._url}/{kind}/{name}", storage_options=self._storage_options)
+        return Table(
+            url=f"{self._url}/{kind}/{name}",
+            storage_options=self._storage_options,
+            keeps_versions=kind not in _UNVERSIONED,
+        )
 
 
 def _present(column: str, dtype: pl.DataType, stored: pl.Schema) -> pl.Expr:

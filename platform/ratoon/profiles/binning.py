@@ -1,48 +1,52 @@
 """The bins that a dataset's batches are counted in: made once, so that counts of any two batches add up."""
 
-import math
 from functools import cached_property
-from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Final, Literal, Self
 
-import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from ratoon.contracts.spec import Column, Contract, Strict
-from ratoon.errors import DataError, EmptyWindowError
+from ratoon.contracts.spec import Strict
+from ratoon.errors import DataError
 from ratoon.identity import canonical_json, digest_json
+from ratoon.profiles.kinds import TIMES, Kind
 
-Kind = Literal["numeric", "category", "identifier", "time", "key"]
-"""What is profiled of a column, besides rows and nulls.
+MOST_JOINT: Final = 100
+"""Columns of the joint matrix, at most: it grows with the square of their number."""
 
-numeric: counts in bins, moments, range · category: counts of the listed values, the rest and its rare mass ·
-identifier: distinct values · time: range (time moves on: that is no drift) · key: range, never judged.
-"""
-
-MIN_ROWS = 500
-"""Rows that a batch needs before bins are made of it: 25 per bin."""
-
-_MOST_DISTINCT = 200
-"""All values are listed up to here. Listing only the top ones would bias the batch that chose them: they are the top
-ones partly by chance, so that the next batch seems to hold fewer of them."""
-_TIMES = ("date", "datetime")
+N_HOURS: Final = 24
+N_WEEKDAYS: Final = 7
 
 
 class ColumnBinning(Strict):
     """How one column is counted."""
 
     kind: Kind
-    type: str = Field(description="The contract's type.")
+    type: str = Field(description="int, float, bool, string, category, date, datetime, time or duration.")
     pii: bool = Field(default=False, description="Personal data: no value, mean or range of it is stored.")
     edges: list[float] = Field(
-        default=[], description="numeric: ascending; k edges make k+1 bins, (-inf, e1], (e1, e2] .. (ek, inf)."
+        default=[],
+        description="numeric: ascending; k edges make k+1 bins, (-inf, e1], (e1, e2] .. (ek, inf). The first lies just "
+        "below the reference's minimum and the last is its maximum, so that both outer bins hold no row of it "
+        "(personal data: rounded quantiles only).",
     )
     categories: list[str] = Field(default=[], description="category: the listed values, most frequent first.")
+    center: float | None = Field(default=None, description="numeric: median of the reference.")
+    scale: float | None = Field(
+        default=None, gt=0, description="numeric: its spread: IQR / 1.349, else the standard deviation, else 1."
+    )
 
     @property
     def n_bins(self) -> int:
         """Return the length of the column's counts."""
-        return len(self.edges) + 1 if self.kind == "numeric" else len(self.categories)
+        match self.kind:
+            case "numeric":
+                return len(self.edges) + 1
+            case "category":
+                return len(self.categories)
+            case "time" | "key" if self.type in TIMES:
+                return N_HOURS + N_WEEKDAYS
+            case _:
+                return 0
 
 
 class Binning(Strict):
@@ -54,8 +58,20 @@ class Binning(Strict):
         True
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     columns: dict[str, ColumnBinning]
+    joint: list[str] = Field(
+        default=[], max_length=MOST_JOINT, description="Numeric columns of the joint matrix, sorted."
+    )
+
+    @model_validator(mode="after")
+    def _joint_columns_have_scores(self) -> Self:
+        if self.joint != sorted(set(self.joint)):
+            raise ValueError("joint must be sorted, and name each column once")
+        unfit = [name for name in self.joint if not has_scores(self.columns.get(name))]
+        if unfit:
+            raise ValueError(f"joint columns {unfit} aren't numeric ones with center and scale, or are personal data")
+        return self
 
     def to_json(self) -> str:
         """Return the binning as canonical JSON text: equal binnings give equal bytes."""
@@ -71,7 +87,7 @@ class Binning(Strict):
         try:
             return cls.model_validate_json(text)
         except ValidationError as exc:
-            raise DataError(f"stored binning can't be read (expected version 1): {exc}; make a new one") from exc
+            raise DataError(f"stored binning can't be read (expected version 2): {exc}; make a new one") from exc
 
     @cached_property
     def digest(self) -> str:
@@ -79,88 +95,12 @@ class Binning(Strict):
         return digest_json(self.model_dump(mode="json"))
 
 
-def make_binning(
-    frame: pl.DataFrame | pl.LazyFrame, contract: Contract, *, max_bins: int = 20, min_rows: int = MIN_ROWS
-) -> Binning:
-    """Make a dataset's bins from its first batch with enough rows.
-
-    Numeric columns get the distinct ones of ``max_bins - 1`` quantiles, so that bins hold about equal shares and a
-    value with a large share gets a bin of its own; both ends are open. Text columns list all their values;
-    with more than 200 distinct ones, or as personal data, they are identifiers.
-
-    Args:
-        frame: Validated rows, typed as the contract says; nulls and NaN are left out.
-        contract: Its columns are binned; the entity key and the event time get kind ``key``.
-        max_bins: Most bins of a numeric column, >= 2.
-        min_rows: Fewest rows.
-
-    Raises:
-        EmptyWindowError: The frame has fewer rows than ``min_rows``.
-    """
-    row = frame.lazy().select(pl.len().alias("n"), *_statistics(contract, max_bins)).collect().row(0, named=True)
-    if row["n"] < min_rows:
-        raise EmptyWindowError(f"bins need {min_rows} rows, the batch has {row['n']}; make them from a larger batch")
-    return Binning(
-        columns={
-            name: _column(column, _kind(name, contract), row.get(name), row.get(f"{name} min"))
-            for name, column in contract.columns.items()
-        }
+def has_scores(column: ColumnBinning | None) -> bool:
+    """Return whether a column can be part of the joint matrix."""
+    return (
+        column is not None
+        and column.kind == "numeric"
+        and not column.pii
+        and column.center is not None
+        and column.scale is not None
     )
-
-
-def _kind(name: str, contract: Contract) -> Kind:
-    column = contract.columns[name]
-    if name in contract.entity_key or name == contract.event_time:
-        return "key"
-    if column.type in _TIMES:
-        return "time"
-    if column.type in ("int", "float"):
-        return "numeric"
-    return "identifier" if column.pii and column.type != "bool" else "category"
-
-
-def _statistics(contract: Contract, max_bins: int) -> list[pl.Expr]:
-    shares = [i / max_bins for i in range(1, max_bins)]
-    expressions: list[pl.Expr] = []
-    for name, column in contract.columns.items():
-        match _kind(name, contract):
-            case "numeric":
-                value = pl.col(name).cast(pl.Float64)
-                usable = value.filter(value.is_finite())
-                expressions += [
-                    usable.quantile(shares, interpolation="nearest").alias(name),
-                    usable.min().alias(f"{name} min"),
-                ]
-            case "category" if column.type != "bool":
-                counted = pl.col(name).cast(pl.String).drop_nulls().alias("value").value_counts(sort=True, name="n")
-                expressions.append(counted.head(_MOST_DISTINCT + 1).implode().alias(name))
-            case _:
-                continue
-    return expressions
-
-
-def _column(column: Column, kind: Kind, found: list[Any] | None, smallest: float | None) -> ColumnBinning:
-    if kind == "numeric":
-        return ColumnBinning(
-            kind=kind, type=column.type, pii=column.pii, edges=_edges(found or [], smallest, column.type)
-        )
-    if kind == "category" and column.type == "bool":
-        return ColumnBinning(kind=kind, type=column.type, pii=column.pii, categories=["false", "true"])
-    if kind == "category" and len(found or []) <= _MOST_DISTINCT:
-        by_count = sorted(found or [], key=lambda entry: (-entry["n"], entry["value"]))
-        return ColumnBinning(kind=kind, type=column.type, categories=[entry["value"] for entry in by_count])
-    return ColumnBinning(kind="identifier" if kind == "category" else kind, type=column.type, pii=column.pii)
-
-
-def _edges(quantiles: list[float | None], smallest: float | None, type_: str) -> list[float]:
-    """Return the distinct quantiles, and an edge just below each value that holds a large share.
-
-    Such a value is a quantile more than once, or the minimum; without that edge a rise from it to the next bin
-    would be seen, but not a fall from 0 to -1.
-    """
-    found = sorted(edge for edge in quantiles if edge is not None)
-    large = {value for value, following in pairwise(found) if value == following} | {
-        v for v in found[:1] if v == smallest
-    }
-    below = {value - 1 if type_ == "int" else math.nextafter(value, -math.inf) for value in large}
-    return sorted({*found, *below})

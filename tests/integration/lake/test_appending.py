@@ -41,23 +41,25 @@ def test_a_crash_before_the_ledger_knew_doubles_nothing(tmp_path: Path, rows: An
     assert held(after) == [("b1", 2), ("b2", 1)]
 
 
+@pytest.mark.parametrize("found_by", [None, pl.col("_batch") == "b1"], ids=["by its mark", "by its rows"])
 @pytest.mark.parametrize("is_first_batch", [True, False])
 def test_a_writer_that_is_overtaken_by_its_own_batch_adds_no_second_copy(
-    tmp_path: Path, rows: Any, is_first_batch: bool
+    tmp_path: Path, rows: Any, is_first_batch: bool, found_by: pl.Expr | None
 ) -> None:
     url = str(tmp_path / "table")
+    ours = rows(1, 2, _batch=pl.lit("b1"))
     if not is_first_batch:
-        Table(url=url).append(rows(9), "b0")
+        Table(url=url).append(rows(9, _batch=pl.lit("b0")), "b0")
     rivals = [Table(url=url)]
 
     class Overtaken(Table):
-        def _commit(self, table: Any, frame: pl.DataFrame, batch_id: str) -> int:
+        def _commit(self, *args: Any, **kwargs: Any) -> int:
             if rivals:
-                rivals[0].append(frame, batch_id)
-                rivals.pop().append(frame.with_columns(pl.lit(9, pl.Int64).alias("id")), "between")
-            return super()._commit(table, frame, batch_id)
+                rivals[0].append(ours, "b1", found_by=found_by)
+                rivals.pop().append(rows(9, 9, _batch=pl.lit("between")), "between")
+            return super()._commit(*args, **kwargs)
 
-    version = Overtaken(url=url).append(rows(1, 2), "b1")
+    version = Overtaken(url=url).append(ours, "b1", found_by=found_by)
     stored = Table(url=url).scan()
     assert stored is not None
     assert stored.collect().filter(pl.col("id") != 9).height == 2
