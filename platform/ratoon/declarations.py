@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ratoon.contracts.spec import Contract, Name, Strict
 from ratoon.instants import Duration
+from ratoon.monitoring import Monitoring
 from ratoon.policy.spec import Policy
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -107,6 +108,7 @@ class ModelSpec(Strict):
     training: Training = Training()
     gate: Gate
     policy: Policy
+    monitoring: Monitoring = Monitoring()
 
 
 class Project(Strict):

@@ -12,6 +12,8 @@ from ratoon.contracts.spec import Strict
 from ratoon.declarations import Metric, Task
 from ratoon.errors import ConfigError, DataError
 from ratoon.evaluation.metrics import METRICS_OF_TASK, metric_value, undefined_reason
+from ratoon.performance.histograms import ScoreHistogram, score_histogram
+from ratoon.performance.sums import ClassSums, ErrorSums, class_sums, error_sums
 
 COHORT_SCHEMA: Final[dict[str, pl.DataType]] = {
     "n_rows": pl.Int64(),
@@ -65,12 +67,53 @@ def cohort_performance(
     """
     if metric not in METRICS_OF_TASK[task]:
         raise ConfigError(f"metric {metric!r} is not defined for task {task!r}: use {', '.join(METRICS_OF_TASK[task])}")
-    _check_columns(scored)
-    matured = scored.filter(pl.col("label").is_not_null())
-    label, score = _arrays(matured, task, classes)
+    label, score = matured_arrays(scored, task, classes)
     reason = undefined_reason(metric, label)
     value = None if reason else metric_value(metric, label, score)
-    return CohortPerformance(n_rows=scored.height, n_matured=matured.height, metric=metric, value=value, reason=reason)
+    return CohortPerformance(n_rows=scored.height, n_matured=len(label), metric=metric, value=value, reason=reason)
+
+
+def score_sums(
+    scored: pl.DataFrame, task: Task, *, classes: Sequence[str | int | bool] | None = None
+) -> ScoreHistogram | ErrorSums | ClassSums:
+    """Sum up scored rows so that every metric of the task follows without reading them again.
+
+    Args:
+        scored: As for :func:`cohort_performance`.
+        task: The model's task.
+        classes: As for :func:`cohort_performance`.
+
+    Returns:
+        Sums that add up with those of other cohorts.
+
+    Raises:
+        DataError: As for :func:`cohort_performance`; binary: a score is no probability, or a label neither 0 nor 1.
+    """
+    if task == "multiclass":
+        label, score = matured_arrays(scored, task, classes)
+        return class_sums(score, label, n_rows=scored.height)
+    _check_columns(scored)
+    label, score = _numbers(scored["label"]), _numbers(scored["score"])
+    if int(np.isnan(label).sum()) != scored["label"].null_count():
+        raise DataError("a label is NaN; expected null where it isn't known yet")
+    return score_histogram(score, label) if task == "binary" else error_sums(score, label)
+
+
+def matured_arrays(
+    scored: pl.DataFrame, task: Task, classes: Sequence[str | int | bool] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return label and score of the rows whose label is known, in the form of :mod:`ratoon.evaluation.metrics`.
+
+    Args:
+        scored: As for :func:`cohort_performance`.
+        task: The model's task.
+        classes: As for :func:`cohort_performance`.
+
+    Raises:
+        DataError: As for :func:`cohort_performance`.
+    """
+    _check_columns(scored)
+    return _arrays(scored.filter(pl.col("label").is_not_null()), task, classes)
 
 
 def cohort_table(

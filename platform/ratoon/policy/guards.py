@@ -12,7 +12,12 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 def check_guards(guards: Guards, state: PolicyState, signals: Signals, now: datetime) -> list[GuardResult]:
     """Check every guard, also those that no fired trigger asks for: people want to know when they lift."""
-    return [_single_flight(signals), _cooldown(guards, state, signals, now), _min_labelled_rows(guards, signals)]
+    return [
+        _single_flight(signals),
+        _cooldown(guards, state, signals, now),
+        _min_labelled_rows(guards, signals),
+        *_data_hold(guards, signals),
+    ]
 
 
 def _single_flight(signals: Signals) -> GuardResult:
@@ -41,6 +46,19 @@ def _min_labelled_rows(guards: Guards, signals: Signals) -> GuardResult:
     if rows < needed and signals.manual is not None:
         return GuardResult(kind="min_labelled_rows", passed=True, note=f"{note}, passed by the manual request")
     return GuardResult(kind="min_labelled_rows", passed=rows >= needed, note=note)
+
+
+def _data_hold(guards: Guards, signals: Signals) -> list[GuardResult]:
+    """Hold while the newest batch looks broken: what is learned from it, or judged on it, would have to be undone."""
+    if not guards.data_hold or signals.diagnosis is None:
+        return []
+    found = signals.diagnosis
+    if found.advice not in ("hold", "reingest"):
+        return [GuardResult(kind="data_hold", passed=True, note=f"batch {found.batch_id} is {found.verdict}")]
+    note = f"batch {found.batch_id} looks broken: {found.sentence}"
+    if signals.manual is not None:
+        return [GuardResult(kind="data_hold", passed=True, note=f"{note} (passed by the manual request)")]
+    return [GuardResult(kind="data_hold", passed=False, note=note)]
 
 
 def _later(instant: datetime, span: timedelta) -> datetime:

@@ -38,6 +38,16 @@ class PerformanceSignal(Strict):
     n_rows: int
 
 
+class DiagnosisSignal(Strict):
+    """What the diagnosis of the dataset's newest batch says; the whole of it is evidence."""
+
+    batch_id: str
+    verdict: Literal["clean", "broken", "shift", "unclear"]
+    advice: Literal["none", "hold", "reingest", "wait_for_labels", "policy"]
+    causes: list[str] = []
+    sentence: str
+
+
 class Signals(Strict):
     """Everything a policy may look at, measured as of the decision's time."""
 
@@ -48,6 +58,7 @@ class Signals(Strict):
     )
     drift: DriftSignal | None = None
     performance: PerformanceSignal | None = None
+    diagnosis: DiagnosisSignal | None = None
     active_retrain: str | None = Field(None, description="Id of the model's retrain that is not terminal.")
     manual: str | None = Field(None, description="The reason that a person gave.")
     evidence: dict[str, str] = Field({}, description="Digests of what the signals were measured from.")
@@ -80,7 +91,7 @@ class TriggerResult(Strict):
 class GuardResult(Strict):
     """One guard's part in a decision."""
 
-    kind: Literal["cooldown", "single_flight", "min_labelled_rows"]
+    kind: Literal["cooldown", "single_flight", "min_labelled_rows", "data_hold"]
     passed: bool
     lifts_at: Instant | None = Field(None, description="When the guard lifts, where that is known.")
     note: str

@@ -14,7 +14,9 @@ from ratoon.evaluation.gate import Evidence, judge
 from ratoon.evaluation.report import build_report, flat_metrics, metric_over_time
 from ratoon.evaluation.rules import evaluate_rules
 from ratoon.instants import format_instant
+from ratoon.performance import score_sums
 from ratoon.registry.store import ArtifactStore
+from ratoon.training.importance import column_importance
 from ratoon.training.labels import align_classes, baseline_scores, encode_label
 from ratoon.training.manifest import Manifest
 from ratoon.training.orders import EvaluateOrder, EvaluateOutcome
@@ -80,6 +82,15 @@ def evaluate(
         over_time=metric_over_time(order.gate.metric, rows.times, label, scores),
         notes=notes,
     )
+    progress({"phase": "explain"})
+    report["column_importance"] = column_importance(
+        candidate.predict,
+        rows.frame,
+        [name for name in candidate.manifest.inputs if name not in candidate.manifest.excluded],
+        seed=order.seed,
+    )
+    judged = rows.frame.select(score=_column("score", scores["candidate"]), label=rows.label)
+    report["reference_scores"] = score_sums(judged, order.task, classes=candidate.classes).model_dump(mode="json")
     return EvaluateOutcome(
         candidate=order.candidate,
         verdict=verdict.verdict,

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from ratoon.errors import ConfigError, DataError
-from ratoon.scoring import cohort_performance, cohort_table
-from ratoon.scoring.performance import COHORT_SCHEMA
+from ratoon.performance import cohort_performance, cohort_table
+from ratoon.performance.cohorts import COHORT_SCHEMA
 
 
 def _scored(label, score, **more):

@@ -11,6 +11,7 @@ from ratoon.policy.spec import Drift, Guards, MaxAge, NewRows, Performance, Poli
 from ratoon.policy.values import (
     ChampionSignal,
     Decision,
+    DiagnosisSignal,
     DriftSignal,
     PerformanceSignal,
     PolicyState,
@@ -28,6 +29,10 @@ AGE = MaxAge(kind="max_age", age=timedelta(days=10))
 
 def drift(n: int) -> DriftSignal:
     return DriftSignal(n_drifted=n, drifted=[f"c{index}" for index in range(n)], worst_score=0.3, n_rows=500)
+
+
+def batch(advice: str) -> DiagnosisSignal:
+    return DiagnosisSignal(batch_id="b7", verdict="broken", advice=advice, sentence="temp has no values")
 
 
 def metric(value: float, *, reference: float = 0.8, greater_is_better: bool = True) -> PerformanceSignal:
@@ -137,6 +142,18 @@ def test_a_trigger_fires_by_its_condition(trigger: Trigger, seen: Signals, value
             ["single_flight"],
             id="a person does not pass single flight",
         ),
+        pytest.param({"diagnosis": batch("hold")}, NO_GUARDS, None, ["data_hold"], id="the newest batch looks broken"),
+        pytest.param({"diagnosis": batch("reingest")}, NO_GUARDS, None, ["data_hold"], id="it should come again"),
+        pytest.param({"diagnosis": batch("policy")}, NO_GUARDS, None, [], id="a real shift holds nothing"),
+        pytest.param({"diagnosis": batch("wait_for_labels")}, NO_GUARDS, None, [], id="labels are the policy's"),
+        pytest.param({"diagnosis": batch("hold"), "manual": "checked"}, NO_GUARDS, None, [], id="a person looked"),
+        pytest.param(
+            {"diagnosis": batch("hold")},
+            Guards(min_labelled_rows=1, data_hold=False),
+            None,
+            [],
+            id="broken data is not looked at",
+        ),
     ],
 )
 def test_every_guard_must_let_it_pass(
@@ -148,6 +165,11 @@ def test_every_guard_must_let_it_pass(
     )
     assert [guard.kind for guard in decision.guards if not guard.passed] == holding
     assert decision.outcome == ("wait" if holding else "retrain")
+
+
+def test_what_broken_data_holds_back_says_what_is_broken() -> None:
+    decision, _ = run(ROWS, signals(new_labelled_rows=100, diagnosis=batch("hold")))
+    assert decision.reason == "new_rows fired (100 rows, threshold 100 rows); batch b7 looks broken: temp has no values"
 
 
 def test_a_manual_request_needs_no_trigger() -> None:

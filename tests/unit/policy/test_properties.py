@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ratoon.identity import canonical_json
 from ratoon.policy.decide import decide
 from ratoon.policy.spec import Drift, Guards, MaxAge, NewRows, Performance, Policy
-from ratoon.policy.values import ChampionSignal, Decision, DriftSignal, PerformanceSignal, PolicyState, Signals
+from ratoon.policy.values import ChampionSignal, DiagnosisSignal, Decision, DriftSignal, PerformanceSignal, PolicyState, Signals
 
 instants = st.datetimes(
     min_value=datetime(1900, 1, 1),
@@ -33,7 +33,7 @@ def policies_of(durations: st.SearchStrategy[timedelta]) -> st.SearchStrategy[Po
     return st.builds(
         Policy,
         triggers=st.lists(triggers, min_size=1, max_size=5),
-        guards=st.builds(Guards, cooldown=durations, min_labelled_rows=st.integers(1, 10**6)),
+        guards=st.builds(Guards, cooldown=durations, min_labelled_rows=st.integers(1, 10**6), data_hold=st.booleans()),
     )
 
 
@@ -55,6 +55,14 @@ seen = st.builds(
     drift=st.none()
     | st.builds(
         DriftSignal, n_drifted=st.integers(0, 50), drifted=st.just([]), worst_score=st.none() | finite, n_rows=counts
+    ),
+    diagnosis=st.none()
+    | st.builds(
+        DiagnosisSignal,
+        batch_id=st.just("b1"),
+        verdict=st.just("broken"),
+        advice=st.sampled_from(["none", "hold", "reingest", "policy"]),
+        sentence=st.just("odd"),
     ),
     performance=st.none()
     | st.builds(

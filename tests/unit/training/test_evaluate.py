@@ -75,7 +75,7 @@ def test_candidate_and_champion_score_identical_rows_that_neither_has_seen(world
 
     judged(world, candidate, champion=champion)
 
-    (first, candidate_rows), (second, champion_rows) = seen
+    (first, candidate_rows), (second, champion_rows), *_ = seen  # then its columns are shuffled one by one
     assert (first.retrain_id, second.retrain_id) == ("retrain-1", "retrain-0")
     assert candidate_rows.equals(champion_rows)
     assert candidate_rows["trip"].to_list() == list(range(2_800, 3_000))
@@ -207,3 +207,12 @@ def test_orders_and_outcomes_survive_json(world):
         assert ORDER.validate_json(value.model_dump_json()) == value
     for result in (outcome, verdict):
         assert OUTCOME.validate_json(result.model_dump_json()) == result
+
+
+def test_the_report_says_which_columns_the_predictions_depend_on(world):
+    found = report_of(world, judged(world, trained(world)))["column_importance"]
+
+    assert sum(found.values()) == pytest.approx(1)
+    assert set(found) == set(read_manifest(world.store, trained(world)).inputs) - set(
+        read_manifest(world.store, trained(world)).excluded
+    )
