@@ -1,15 +1,18 @@
 """Where Ratoon keeps its state and which servers it talks to: the file ``ratoon.toml`` and the environment."""
 
+import base64
+import binascii
 import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -21,8 +24,22 @@ from ratoon.project.layout import find_project
 SHORT_FOLDER = Path("/tmp")  # noqa: S108 - what is made in it is private, and its owner is checked
 """Where a folder for sockets is made when a home's own path is too long."""
 
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - says what follows, and is none itself
+
 _LONGEST_SOCKET_PATH = 103
+_WEBHOOK_KEY_BYTES = range(24, 65)
 _POSTGRES_SCHEMES = ("postgres://", "postgresql://")
+
+
+def _split_words(value: Any) -> Any:
+    """Return the words of a text, as a variable of the environment holds them; JSON lists are read, too."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else value.split()
+
+
+Words = Annotated[list[str], NoDecode, BeforeValidator(_split_words)]
+"""A list of texts without blanks; in a variable also written with blanks between them."""
 
 
 class Settings(BaseSettings):
@@ -59,6 +76,48 @@ class Settings(BaseSettings):
     train_memory_mb: int | None = Field(None, ge=64, description="A trainer above this is killed; none: no limit.")
     max_attempts: int = Field(3, ge=1, description="Most attempts of one retrain.")
     webserver_port: int = Field(3000, ge=1, le=65_535, description="Port of the Dagster UI on 127.0.0.1.")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port of the Prometheus metrics on 127.0.0.1; 0: none.")
+    alert_urls: Words = Field([], description="Apprise URLs that alerts go to: slack://..., mailto://...", repr=False)
+    webhook_urls: Words = Field(
+        [], description="http(s) URLs that alerts are posted to; signed, so they need webhook_secrets.", repr=False
+    )
+    webhook_secrets: Words = Field(
+        [], description="whsec_ and base64; several while receivers change theirs: each signs.", repr=False
+    )
+    alert_severity: Literal["info", "warning", "critical"] = Field(
+        "warning", description="Milder alerts are listed, not sent."
+    )
+    alert_window_s: float = Field(
+        30, ge=0, description="Time for which the alerts of one incident are gathered into one message."
+    )
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _know_apprise_urls(cls, urls: list[str]) -> list[str]:
+        if not all("://" in url for url in urls):
+            raise ValueError("expected apprise URLs with a scheme, for example mailto://user:password@example.com")
+        return urls
+
+    @field_validator("webhook_urls")
+    @classmethod
+    def _know_webhook_urls(cls, urls: list[str]) -> list[str]:
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+                raise ValueError("expected http or https URLs with a host and without a user")
+        return urls
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _know_webhook_secrets(cls, secrets: list[str]) -> list[str]:
+        for secret in secrets:
+            try:
+                key = base64.b64decode(secret.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+            except binascii.Error:
+                key = b""
+            if not secret.startswith(WEBHOOK_SECRET_PREFIX) or len(key) not in _WEBHOOK_KEY_BYTES:
+                raise ValueError("expected whsec_ and the base64 of 24 to 64 random bytes")
+        return secrets
 
     @model_validator(mode="before")
     @classmethod
@@ -186,10 +245,17 @@ def _explain(error: ValidationError, root: Path) -> str:
         name = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown setting {name!r}; settings are {', '.join(sorted(Settings.model_fields))}")
-        else:
+        elif problem["loc"] and _may_be_shown(str(problem["loc"][0])):
             lines.append(f"{name} = {problem['input']!r}: {problem['msg']}")
+        else:
+            lines.append(f"{name}: {problem['msg']}" if name else problem["msg"])
     listed = "; ".join(lines)
     return f"settings of {root} are wrong: {listed}. Correct ratoon.toml or the variable RATOON_<NAME>"
+
+
+def _may_be_shown(name: str) -> bool:
+    """Say whether a setting's value may stand in a message; those that can hold a password may not."""
+    return name in Settings.model_fields and Settings.model_fields[name].repr
 
 
 def _as_text(value: Any) -> str:

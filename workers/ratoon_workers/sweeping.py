@@ -1,21 +1,27 @@
-"""Runs the outbox relay and the reconciler on a timer, in each worker's main process."""
+"""Runs the outbox relay, the reconciler and the sending of alerts on timers, in each worker's main process."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from celery import bootsteps
 
+from ratoon.alerts import channels_of, look_after_alerts
 from ratoon.broker import publisher
 from ratoon.errors import RatoonError
 from ratoon.ledger import Ledger
 from ratoon.ledger.answers import ReconcileReport
+from ratoon.ledger.engine import utc_now
 from ratoon.ledger.records import OutboxMessage
 from ratoon.settings import Settings
 
 _LOG = logging.getLogger("ratoon.sweep")
 _LONGEST_PAUSE_S = 30.0
+_BEAT_EVERY_S = 15.0
+_ALERTS_EVERY_S = 2.0
+_STOP_WITHIN_S = 3.0
 
 Publish = Callable[[OutboxMessage], None]
 
@@ -41,12 +47,12 @@ def sweep(ledger: SweptBook, publish: Publish, *, resend_after_s: float) -> int:
 class Sweeper:
     """A thread that sweeps every ``interval_s`` seconds, and less often while that fails."""
 
-    def __init__(self, work: Callable[[], int], interval_s: float) -> None:
+    def __init__(self, work: Callable[[], int], interval_s: float, *, name: str = "ratoon-sweep") -> None:
         self._work = work
         self._interval_s = interval_s
         self._stopped = threading.Event()
         self._failures = 0
-        self._thread = threading.Thread(target=self._run, name="ratoon-sweep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to sweep."""
@@ -82,6 +88,22 @@ class Sweeper:
             self._failures = 0
 
 
+class Pulse:
+    """Notes in the ledger that a worker lives, at most every ``every_s`` seconds."""
+
+    def __init__(self, beat: Callable[[], None], every_s: float = _BEAT_EVERY_S) -> None:
+        self._beat = beat
+        self._every_s = every_s
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        """Give the sign of life that is due."""
+        now = time.monotonic()
+        if now >= self._due:
+            self._beat()
+            self._due = now + self._every_s
+
+
 class SweepStep(bootsteps.StartStopStep):  # type: ignore[misc]
     """Starts and stops the sweeper together with the worker."""
 
@@ -89,18 +111,39 @@ class SweepStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self._sweeper: Sweeper | None = None
+        self._sweepers: list[Sweeper] = []
+        self._retire: Callable[[], None] | None = None
 
     def start(self, parent: Any) -> None:
-        """Start the thread: after the pool, whose processes are fresh interpreters and never forks."""
-        settings = Settings(**parent.app.conf.ratoon_settings)
+        """Start the threads: after the pool, whose processes are fresh interpreters and never forks.
+
+        Alerts have a thread of their own: a receiver that answers late must hold up no repair.
+        """
+        settings, name = Settings(**parent.app.conf.ratoon_settings), str(parent.hostname)
         ledger, publish = Ledger(settings.ledger_url), publisher(settings)
-        self._sweeper = Sweeper(lambda: sweep(ledger, publish, resend_after_s=settings.lease_s), settings.sweep_s)
-        self._sweeper.start()
+        pulse, channels = Pulse(lambda: ledger.beat(name)), channels_of(settings, clock=utc_now)
+
+        def repair() -> int:
+            pulse()
+            return sweep(ledger, publish, resend_after_s=settings.lease_s)
+
+        def alert() -> int:
+            return look_after_alerts(ledger, settings, channels, now=utc_now())
+
+        self._retire = lambda: ledger.retire_worker(name)
+        seldom_s = max(_ALERTS_EVERY_S, settings.sweep_s)
+        self._sweepers = [Sweeper(repair, settings.sweep_s), Sweeper(alert, seldom_s, name="ratoon-alerts")]
+        for sweeper in self._sweepers:
+            sweeper.start()
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery names it
-        """Stop the thread."""
-        if self._sweeper is not None:
-            self._sweeper.stop()
+        """Stop the threads; a worker that stops on purpose is no silent one."""
+        for sweeper in self._sweepers:
+            sweeper.stop(_STOP_WITHIN_S)
+        if self._retire is not None:
+            try:
+                self._retire()
+            except RatoonError as exc:
+                _LOG.warning("the worker could not say that it stops: %s", exc)
 
     terminate = stop

@@ -94,6 +94,13 @@ COMMANDS = (
         examples=("ratoon why late_arrivals", "ratoon why late_arrivals --limit 20"),
     ),
     Command(
+        name="report",
+        group="ask",
+        target="reporting:report",
+        summary="Write a model's monitoring as one HTML page.",
+        examples=("ratoon report late_arrivals --open", "ratoon report late_arrivals --out late.html"),
+    ),
+    Command(
         name="lineage",
         group="ask",
         target="asking:lineage",
@@ -106,6 +113,27 @@ COMMANDS = (
         target="asking:quarantine",
         summary="Show the rows that broke a dataset's contract, and why.",
         examples=("ratoon quarantine flights --limit 50", "ratoon quarantine flights --replay"),
+    ),
+    Command(
+        name="selftest",
+        group="ask",
+        target="trying:selftest",
+        summary="Say what a model's drift settings would have done on its own reference.",
+        examples=("ratoon selftest late_arrivals", "ratoon selftest late_arrivals --rows 500 --repeats 1000"),
+    ),
+    Command(
+        name="alerts",
+        group="ask",
+        target="alerting:alerts",
+        summary="Show what needs a person, and whether it was told.",
+        examples=("ratoon alerts", "ratoon alerts --model late_arrivals --all", "ratoon alerts --test"),
+    ),
+    Command(
+        name="metrics",
+        group="ask",
+        target="alerting:metrics",
+        summary="Print the ledger's figures as Prometheus reads them.",
+        examples=("ratoon metrics",),
     ),
     Command(
         name="doctor",
@@ -144,6 +172,30 @@ COMMANDS = (
         target="steering:cancel",
         summary="Stop a model's active retrain, or one by its id.",
         examples=("ratoon cancel late_arrivals", "ratoon cancel retrain-0123456789abcdef01234567"),
+    ),
+    Command(
+        name="mute",
+        group="steer",
+        target="alerting:mute",
+        summary="Send nothing about some alerts for a while.",
+        examples=(
+            'ratoon mute late_arrivals/drift --for 2d --reason "holidays"',
+            "ratoon mute '*/candidate_rejected' --for 4w --reason \"we watch the gate ourselves\"",
+        ),
+    ),
+    Command(
+        name="unmute",
+        group="steer",
+        target="alerting:unmute",
+        summary="End a mute.",
+        examples=("ratoon unmute late_arrivals/drift",),
+    ),
+    Command(
+        name="resolve",
+        group="steer",
+        target="alerting:resolve",
+        summary="Say that an alert is over.",
+        examples=('ratoon resolve flights/data_broken --reason "the source sent corrected data"',),
     ),
 )
 """Every command, in the order of help."""

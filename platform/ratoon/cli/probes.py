@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ratoon.cli.options import Options
 from ratoon.cli.stack_state import stack_state
 from ratoon.cli.views.words import count
-from ratoon.errors import RatoonError
+from ratoon.errors import BackendError, RatoonError
 
 if TYPE_CHECKING:
     from ratoon.settings import Settings
@@ -66,6 +66,7 @@ def examine(options: Options) -> Iterator[Finding]:
         ),
         ("broker", "ratoon up", try_broker),
         ("Dagster", "ratoon up", try_dagster),
+        ("alerts", "ratoon alerts", try_alerts),
     )
     for name, fix, test in tests:
         yield _guarded(name, fix, test, settings)
@@ -238,3 +239,33 @@ def try_dagster(settings: "Settings") -> Finding:
             fix=f"look at {settings.logs}/, then `ratoon up`",
         )
     return Finding(name="Dagster", status="ok", cause=f"{state.ui} answers, the daemon's heartbeat is fresh")
+
+
+def try_alerts(settings: "Settings") -> Finding:
+    """Look for messages that a channel did not take, and count what is open."""
+    from ratoon.alerts import channels_of
+    from ratoon.ledger import Ledger
+    from ratoon.ledger.engine import utc_now
+
+    channels = channels_of(settings, clock=utc_now)
+    told = count(len(channels), "channel") if channels else "no channel is set, so `ratoon alerts` shows them"
+    if settings.webhook_urls and not settings.webhook_secrets:
+        lacking = "webhook_urls are set, webhook_secrets are not, and nothing goes out unsigned"
+        return Finding(name="alerts", status="fail", cause=lacking, fix="set RATOON_WEBHOOK_SECRETS")
+    file = Path(settings.ledger_url.removeprefix("sqlite:///"))
+    if settings.ledger_url.startswith("sqlite:///") and not file.exists():
+        return Finding(name="alerts", status="ok", cause=told)
+    try:
+        ledger = Ledger(settings.ledger_url)
+        failing, n_open = ledger.failing_deliveries(sorted(channels)), len(ledger.alerts(limit=1_000))
+    except BackendError:
+        return Finding(name="alerts", status="warn", cause="the ledger that holds them can't be read", fix="ratoon up")
+    if failing:
+        first = f"{failing[0].channel}: {failing[0].error}"
+        return Finding(
+            name="alerts",
+            status="warn",
+            cause=f"{count(len(failing), 'message')} did not arrive, the newest at {first}",
+            fix="ratoon alerts --test",
+        )
+    return Finding(name="alerts", status="ok", cause=f"{count(n_open, 'alert')} open; {told}")

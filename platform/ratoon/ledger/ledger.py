@@ -1,19 +1,24 @@
 """The ledger: the only source of truth about batches, decisions, retrains and champions."""
 
+from ratoon.ledger.alerts import Alerts
 from ratoon.ledger.batches import Batches
 from ratoon.ledger.decisions import Decisions
+from ratoon.ledger.deliveries import Deliveries
 from ratoon.ledger.events import Events
 from ratoon.ledger.invariants import Invariants
 from ratoon.ledger.lineage import LineageQuestions
+from ratoon.ledger.measurements import Measurements
 from ratoon.ledger.models import Models
 from ratoon.ledger.outbox import Outbox
 from ratoon.ledger.outcomes import Outcomes
+from ratoon.ledger.profiles import Profiles
 from ratoon.ledger.questions import Questions
 from ratoon.ledger.reconcile import Reconciler
 from ratoon.ledger.reporting import Reporting
 from ratoon.ledger.retrains import Retrains
 from ratoon.ledger.scorings import Scorings
 from ratoon.ledger.versions import Versions
+from ratoon.ledger.workers import Workers
 
 
 class Ledger(
@@ -25,11 +30,16 @@ class Ledger(
     Outcomes,
     Versions,
     Reconciler,
+    Profiles,
     Scorings,
     Outbox,
     Reporting,
     Questions,
     LineageQuestions,
+    Alerts,
+    Deliveries,
+    Workers,
+    Measurements,
     Invariants,
 ):
     """The ledger on SQLite or PostgreSQL. Every method is one short transaction, or says otherwise.

@@ -49,7 +49,7 @@ class Questions(Database):
             unsent = select(func.count()).select_from(OUTBOX).where(OUTBOX.c.sent_at.is_(None))
             return Status(
                 models=[_model_status(tx, row) for row in tx.rows(select(MODEL).order_by(MODEL.c.name))],
-                datasets=[DatasetStatus.of(row) for row in tx.rows(_datasets())],
+                datasets=[DatasetStatus.of(row) for row in tx.rows(datasets_query())],
                 unsent=tx.connection.execute(unsent).scalar_one(),
             )
 
@@ -92,7 +92,9 @@ def _model_status(tx: Transaction, model: Row[Any]) -> ModelStatus:
     )
 
 
-def _datasets() -> Any:
+def datasets_query() -> Any:
+    """Return the query for what each dataset took so far, by name."""
+
     def count(state: BatchState) -> Any:
         return func.sum(case((BATCH.c.state == state, 1), else_=0))
 

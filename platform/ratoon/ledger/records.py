@@ -1,8 +1,10 @@
 """What goes into the ledger and comes out of it: frozen values, never rows of a session."""
 
-from typing import Any, Literal, Self
+import math
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from ratoon.contracts.spec import Strict
@@ -15,6 +17,23 @@ Stage = Literal["train", "evaluate"]
 
 PromotionKind = Literal["promotion", "rollback", "manual"]
 """promotion: by a retrain's verdict · rollback: a person, to an older version · manual: a person, to any version."""
+
+AlertKind = Literal[
+    "data_broken",
+    "drift",
+    "performance",
+    "stale_champion",
+    "retrain_failed",
+    "candidate_rejected",
+    "worker_silent",
+]
+"""What an alert is about."""
+
+Severity = Literal["info", "warning", "critical"]
+"""info: good to know · warning: look at it in the next days · critical: look at it now."""
+
+Transition = Literal["raised", "resolved"]
+"""What a message tells about its alerts; one that grew worse is raised again."""
 
 
 class Record(BaseModel):
@@ -272,6 +291,26 @@ class DriftRecord(Record):
     report: dict[str, Any]
 
 
+class ProfileRecord(Record):
+    """A batch that was profiled, with what its ingest said of it.
+
+    ``binning`` is a digest; ``facts`` are what later diagnoses look back on; ``diagnosis`` is None where nothing was
+    there to compare with.
+    """
+
+    batch_id: str
+    dataset: str
+    as_of: Instant
+    binning: str
+    facts: dict[str, Any]
+    diagnosis: dict[str, Any] | None
+    rows_in: int
+    rows_kept: int
+    rows_quarantined: int
+    event_time_min: Instant | None
+    event_time_max: Instant | None
+
+
 class OutboxMessage(Record):
     """A message to the broker. ``body`` is ``{"retrain_id": ..., "queue": "train.cpu" | "train.gpu" | "evaluate"}``."""
 
@@ -290,6 +329,140 @@ class FeedItem(Record):
     model: str
     data: dict[str, Any]
     recorded_at: Instant
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
+
+
+class AlertRaised(Strict):
+    """Something that a person should know.
+
+    Attributes:
+        key: What it is about, as ``<model, dataset or worker>/<kind>``; a key has one open alert at most.
+        incident: Alerts of one incident are told in one message.
+        title: One line.
+        text: What was seen, and what to do; Markdown.
+        evidence: Digests, ids and figures behind it; JSON. NaN and infinity become None: an alert about odd
+            figures must not fail for them.
+    """
+
+    key: str
+    kind: AlertKind
+    severity: Severity
+    model: str | None = None
+    dataset: str | None = None
+    incident: str
+    title: str
+    text: str
+    evidence: Annotated[dict[str, Any], AfterValidator(_finite)] = {}
+
+
+class AlertResolved(Strict):
+    """An alert's cause is gone. ``reason`` says how that is known."""
+
+    key: str
+    reason: str
+
+
+class Alert(Record):
+    """An alert as it stands: ``first_seen`` and ``last_seen`` are as-of times, the others the ledger's clock.
+
+    Attributes:
+        count: How many causes raised it.
+        resolved_by: ``ratoon``, or the person.
+        told: The severity that was last told; None where nothing was told yet.
+        due_since: Since when there is something to tell; None where there is nothing.
+        message_id: The last message about it.
+    """
+
+    alert_id: str
+    key: str
+    kind: AlertKind
+    severity: Severity
+    model: str | None
+    dataset: str | None
+    incident: str
+    title: str
+    text: str
+    evidence: dict[str, Any]
+    state: Literal["open", "resolved"]
+    count: int
+    first_seen: Instant
+    last_seen: Instant
+    opened_at: Instant
+    resolved_at: Instant | None
+    resolved_by: str | None
+    reason: str | None
+    told: Severity | None
+    due_since: Instant | None
+    message_id: str | None
+
+
+class Mute(Record):
+    """Nothing is told about the keys of a pattern until a time. ``*``, ``?`` and ``[...]`` are wildcards."""
+
+    pattern: str
+    until: Instant
+    actor: str
+    reason: str
+    created_at: Instant
+
+    def covers(self, key: str) -> bool:
+        """Return whether a key is meant."""
+        return fnmatchcase(key, self.pattern)
+
+
+class AlertMessage(Record):
+    """What is told about alerts of one incident. Its id never changes, however often it is sent."""
+
+    message_id: str
+    incident: str
+    transition: Transition
+    severity: Severity
+    title: str
+    text: str
+    alerts: list[dict[str, Any]]
+    created_at: Instant
+
+
+class Delivery(Record):
+    """A message on its way to one channel.
+
+    Attributes:
+        due_at: When it is tried again; None once it was given up.
+        error: What the last attempt met; None after a success.
+    """
+
+    message_id: str
+    channel: str
+    attempts: int
+    due_at: Instant | None
+    delivered_at: Instant | None
+    error: str | None
+    created_at: Instant
+
+
+class DeliveryClaim(Record):
+    """The right to try one delivery once."""
+
+    message: AlertMessage
+    channel: str
+    attempt: int
+
+
+class WorkerRow(Record):
+    """A worker and its last sign of life."""
+
+    name: str
+    seen_at: Instant
 
 
 class AuditEntry(Record):

@@ -10,6 +10,7 @@ from ratoon.ledger.columns import CanonicalJson, UtcInstant
 from ratoon.ledger.states import ACTIVE
 
 _ACTIVE_SQL = text("state IN (" + ", ".join(f"'{state}'" for state in ACTIVE) + ")")
+_OPEN_SQL = text("state = 'open'")
 
 
 class LedgerTable(SQLModel):
@@ -147,6 +148,7 @@ class RetrainTable(LedgerTable, table=True):
         Index("uq_retrain_active_model", "model", unique=True, sqlite_where=_ACTIVE_SQL, postgresql_where=_ACTIVE_SQL),
         Index(None, "model", "seq"),
         Index(None, "state"),
+        Index(None, "finished_at"),
     )
 
     retrain_id: str = Field(primary_key=True)
@@ -298,7 +300,23 @@ class DriftTable(LedgerTable, table=True):
     model: str = Field(primary_key=True)
     event_id: str = Field(primary_key=True)
     as_of: datetime = _instant()
+    alpha: float | None = None
     report: dict[str, Any] = _json()
+    recorded_at: datetime = _instant()
+
+
+class ProfileTable(LedgerTable, table=True):
+    """A batch that was profiled, with its diagnosis; the profile itself lies in the lake."""
+
+    __tablename__ = "profile"
+    __table_args__ = (Index(None, "dataset", "as_of"),)
+
+    batch_id: str = Field(primary_key=True)
+    dataset: str
+    as_of: datetime = _instant()
+    binning: str
+    facts: dict[str, Any] = _json()
+    diagnosis: dict[str, Any] | None = _json(nullable=True)
     recorded_at: datetime = _instant()
 
 
@@ -328,6 +346,103 @@ class NoticeTable(LedgerTable, table=True):
     model: str
     data: dict[str, Any] = _json()
     recorded_at: datetime = _instant()
+
+
+class AlertTable(LedgerTable, table=True):
+    """Something that a person should know, from its first sighting to its end. A key has one open alert at most.
+
+    ``due_since`` is set while there is something to tell about it: it is new, it grew worse, or it ended.
+    ``told`` is the severity that was last told.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index("uq_alert_open_key", "key", unique=True, sqlite_where=_OPEN_SQL, postgresql_where=_OPEN_SQL),
+        Index(None, "state", "opened_at"),
+        Index(None, "due_since"),
+    )
+
+    alert_id: str = Field(primary_key=True)
+    key: str
+    kind: str
+    severity: str
+    model: str | None = None
+    dataset: str | None = None
+    incident: str
+    title: str
+    text: str
+    evidence: dict[str, Any] = _json()
+    state: str
+    count: int
+    first_seen: datetime = _instant()
+    last_seen: datetime = _instant()
+    opened_at: datetime = _instant()
+    resolved_at: datetime | None = _instant(nullable=True)
+    resolved_by: str | None = None
+    reason: str | None = None
+    told: str | None = None
+    due_since: datetime | None = _instant(nullable=True)
+    message_id: str | None = None
+
+
+class AlertCauseTable(LedgerTable, table=True):
+    """What has already raised or resolved its alerts: the same cause does so once."""
+
+    __tablename__ = "alert_cause"
+
+    cause: str = Field(primary_key=True)
+    recorded_at: datetime = _instant()
+
+
+class AlertMuteTable(LedgerTable, table=True):
+    """Keys that nothing is told about until a time."""
+
+    __tablename__ = "alert_mute"
+
+    pattern: str = Field(primary_key=True)
+    until: datetime = _instant()
+    actor: str
+    reason: str
+    created_at: datetime = _instant()
+
+
+class AlertMessageTable(LedgerTable, table=True):
+    """What is told about alerts of one incident, in one message."""
+
+    __tablename__ = "alert_message"
+
+    message_id: str = Field(primary_key=True)
+    incident: str
+    transition: str
+    severity: str
+    title: str
+    text: str
+    alerts: list[dict[str, Any]] = _json()
+    created_at: datetime = _instant()
+
+
+class AlertDeliveryTable(LedgerTable, table=True):
+    """A message on its way to one channel. ``due_at`` is null once it was given up."""
+
+    __tablename__ = "alert_delivery"
+    __table_args__ = (Index(None, "delivered_at", "due_at"),)
+
+    message_id: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    attempts: int
+    due_at: datetime | None = _instant(nullable=True)
+    delivered_at: datetime | None = _instant(nullable=True)
+    error: str | None = None
+    created_at: datetime = _instant()
+
+
+class WorkerTable(LedgerTable, table=True):
+    """When a worker last gave a sign of life."""
+
+    __tablename__ = "worker"
+
+    name: str = Field(primary_key=True)
+    seen_at: datetime = _instant()
 
 
 class AuditTable(LedgerTable, table=True):
@@ -365,6 +480,13 @@ DEPLOYMENT = table_of(DeploymentTable)
 SCORING = table_of(ScoringTable)
 PERFORMANCE = table_of(PerformanceTable)
 DRIFT = table_of(DriftTable)
+PROFILE = table_of(ProfileTable)
 OUTBOX = table_of(OutboxTable)
 NOTICE = table_of(NoticeTable)
+ALERT = table_of(AlertTable)
+ALERT_CAUSE = table_of(AlertCauseTable)
+ALERT_MUTE = table_of(AlertMuteTable)
+ALERT_MESSAGE = table_of(AlertMessageTable)
+ALERT_DELIVERY = table_of(AlertDeliveryTable)
+WORKER = table_of(WorkerTable)
 AUDIT = table_of(AuditTable)

@@ -14,6 +14,8 @@ LEAST_FREE_BYTES = 500 * 2**20
 
 _MODULES = ("dagster", "dagster_webserver", "ratoon_workers", "ratoon_assets")
 
+_WHOSE = {"webserver_port": "the UI's", "metrics_port": "the metrics'"}
+
 
 def check_before_start(settings: Settings) -> None:
     """Refuse to start where something is missing, and say what to do.
@@ -23,6 +25,8 @@ def check_before_start(settings: Settings) -> None:
     """
     check_disk(settings.home)
     check_port(settings.webserver_port)
+    if settings.metrics_port:
+        check_port(settings.metrics_port, setting="metrics_port")
     for name in _MODULES:
         if importlib.util.find_spec(name) is None:
             raise StackError(f"the Python package {name} is not installed; install ratoon with its dependencies")
@@ -40,7 +44,7 @@ def check_disk(home: Path, least_free: int = LEAST_FREE_BYTES) -> None:
         )
 
 
-def check_port(port: int) -> None:
+def check_port(port: int, *, setting: str = "webserver_port") -> None:
     """Refuse a port of 127.0.0.1 that another program listens on."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +52,7 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
             raise StackError(
-                f"the UI's port 127.0.0.1:{port} can't be used ({exc.strerror}), most likely since another program "
-                "listens on it; stop that program, or choose another port with webserver_port in ratoon.toml "
-                "or RATOON_WEBSERVER_PORT"
+                f"{_WHOSE[setting]} port 127.0.0.1:{port} can't be used ({exc.strerror}), most likely since another "
+                f"program listens on it; stop that program, or choose another port with {setting} in ratoon.toml "
+                f"or RATOON_{setting.upper()}"
             ) from exc

@@ -29,6 +29,15 @@ def webserver_answers(port: int, timeout_s: float = 2) -> bool:
     return _ask(port, "GET", "/server_info", None, timeout_s) is not None
 
 
+def port_answers(port: int, timeout_s: float = 1) -> bool:
+    """Say whether something on 127.0.0.1 takes a connection on a port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout_s):
+            return True
+    except OSError:
+        return False
+
+
 def daemons_are_healthy(port: int, *, since: float, timeout_s: float = 5) -> bool:
     """Say whether every daemon that Dagster requires has a fresh heartbeat, by the webserver's word.
 

@@ -40,6 +40,7 @@ def roster(
         _code(settings, env, code_module),
         _webserver(settings, env),
         _daemon(settings, env),
+        *([_metrics(settings, env)] if settings.metrics_port else []),
     ]
 
 
@@ -215,4 +216,18 @@ def _daemon(settings: Settings, env: Mapping[str, str]) -> ChildSpec:
         rank=3,
         grace_s=8,
         prepare=prepare,
+    )
+
+
+def _metrics(settings: Settings, env: Mapping[str, str]) -> ChildSpec:
+    port = settings.metrics_port
+    return ChildSpec(
+        name="metrics",
+        command=(*_PYTHON, "-m", "ratoon.stack.exposition"),
+        env=env,
+        cwd=settings.project,
+        log=settings.logs / "metrics.log",
+        probe=partial(probes.port_answers, port),
+        detail=f"http://127.0.0.1:{port}/metrics",
+        rank=3,
     )

@@ -162,3 +162,40 @@ def test_settings_are_frozen(project: Path) -> None:
     settings: Settings = load_settings(project)
     with pytest.raises(ValueError, match="frozen"):
         settings.lease_s = 3  # type: ignore[misc]
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_addresses_of_alerts_are_words_in_a_variable_and_lists_in_the_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATOON_ALERT_URLS", "slack://a/b/c  mailto://u:p@h")
+    (project / "ratoon.toml").write_text(f'webhook_urls = ["https://h/x"]\nwebhook_secrets = ["{SECRET}"]\n')
+    settings = load_settings(project)
+    assert settings.alert_urls == ["slack://a/b/c", "mailto://u:p@h"]
+    assert settings.webhook_urls == ["https://h/x"]
+    for name, value in settings.to_env().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(project) == settings
+
+
+def test_what_may_hold_a_password_is_never_shown(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(
+        project, alert_urls=["slack://hush/b/c"], webhook_urls=["https://h/hush"], webhook_secrets=[SECRET]
+    )
+    assert "hush" not in repr(settings)
+    assert SECRET not in repr(settings)
+    wrong: list[dict[str, object]] = [
+        {"alert_urls": ["hush"]},
+        {"webhook_urls": ["file:///hush"], "webhook_secrets": [SECRET]},
+        {"webhook_urls": ["https://user:hush@h/"], "webhook_secrets": [SECRET]},
+        {"webhook_secrets": ["whsec_hush"]},
+        {"webhook_secrets": ["aHVzaA=="]},
+        {"database_url": 7, "storage_options": {"key": ["hush"]}},
+    ]
+    for given in wrong:
+        with pytest.raises(ConfigError) as caught:
+            load_settings(project, **given)
+        assert "hush" not in caught.value.message
+        assert "aHVzaA" not in caught.value.message

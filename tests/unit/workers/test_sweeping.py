@@ -9,7 +9,7 @@ import pytest
 
 from ratoon.errors import BackendError
 from ratoon.ledger.answers import ReconcileReport
-from ratoon_workers.sweeping import Sweeper, sweep
+from ratoon_workers.sweeping import Pulse, Sweeper, sweep
 
 
 class FakeLedger:
@@ -71,3 +71,28 @@ def test_a_stopped_sweeper_sweeps_no_more() -> None:
     n_calls = len(calls)
     assert not threading.Event().wait(0.05)
     assert len(calls) == n_calls
+
+
+def test_a_pulse_beats_at_once_and_then_no_more_often_than_it_should() -> None:
+    beats: list[int] = []
+    often, seldom = Pulse(lambda: beats.append(1), every_s=0), Pulse(lambda: beats.append(2), every_s=3600)
+    for _ in range(3):
+        often()
+        seldom()
+    assert sorted(beats) == [1, 1, 1, 2]
+
+
+def test_a_beat_that_failed_is_due_again() -> None:
+    beats: list[int] = []
+
+    def beat() -> None:
+        beats.append(1)
+        if len(beats) == 1:
+            raise BackendError("away")
+
+    pulse = Pulse(beat, every_s=3600)
+    with pytest.raises(BackendError):
+        pulse()
+    pulse()
+    pulse()
+    assert len(beats) == 2
