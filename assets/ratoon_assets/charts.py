@@ -21,7 +21,7 @@ _DOTTED = 40
 """A line of more points shows no dots: each costs more bytes than the line to it."""
 
 _WIDTH, _HEIGHT = 620, 200
-_BLUE, _ORANGE, _GREY, _RED = "#2563eb", "#ea580c", "#94a3b8", "#dc2626"
+_BLUE, _ORANGE, _GREY, _RED, _VIOLET = "#2563eb", "#ea580c", "#94a3b8", "#dc2626", "#7c3aed"
 _NAMES = {"candidate": _BLUE, "champion": _ORANGE, "baseline": _GREY}
 
 Row = Mapping[str, Any]
@@ -31,7 +31,9 @@ def performance_over_time(rows: Sequence[Row], *, metric: str, promotions: Seque
     """Draw the champion's metric per cohort, its reference, and where the champion changed.
 
     Args:
-        rows: ``as_of`` (ISO 8601), ``value`` and ``reference`` (float or None); the newest :data:`MAX_POINTS` are drawn.
+        rows: ``as_of`` (ISO 8601); ``value`` and ``reference``; where there are any, ``maturity`` (share of labels
+            known: less is drawn fainter) and the estimate without labels, ``estimate``, ``low`` and ``high``. All but
+            the first float or None. The newest :data:`MAX_POINTS` are drawn.
         metric: Name of the metric, for the axis.
         promotions: ``at`` (ISO 8601) and ``version``; those before the first drawn cohort are left out.
     """
@@ -39,11 +41,8 @@ def performance_over_time(rows: Sequence[Row], *, metric: str, promotions: Seque
     if not drawn:
         return ""
     x = alt.X("as_of:T", title=None)
-    layers: list[Any] = [
-        alt.Chart(_data(drawn))
-        .mark_line(point=len(drawn) <= _DOTTED, color=_BLUE, strokeWidth=1.5)
-        .encode(x=x, y=_y("value:Q", metric)),
-    ]
+    domain = _domain(drawn)
+    layers: list[Any] = [*_estimate_layers(drawn, metric, domain), *_measured_layers(drawn, metric)]
     if any(row.get("reference") is not None for row in drawn):
         references = [row for row in drawn if row.get("reference") is not None]
         layers.append(
@@ -60,8 +59,55 @@ def performance_over_time(rows: Sequence[Row], *, metric: str, promotions: Seque
                 x="at:T", y=alt.value(6), text="version:N"
             )
         )
-    title = f"{metric} on matured rows (dashed: reference at evaluation; orange: promotions)"
+    band = "; violet: estimated without labels" if any(row.get("estimate") is not None for row in drawn) else ""
+    title = f"{metric} on matured rows (dashed: reference at evaluation; orange: promotions{band})"
     return _markdown(alt.layer(*layers).properties(width=_WIDTH, height=_HEIGHT, title=title), f"{metric} over time")
+
+
+def _measured_layers(rows: Sequence[Row], metric: str) -> list[Any]:
+    """Draw the metric; a dot is as faint as the labels of its cohort are few."""
+    known = [_only(row, "as_of", "value", "maturity") for row in rows if row.get("value") is not None]
+    if not known:
+        return []
+    x, y = alt.X("as_of:T", title=None), _y("value:Q", metric)
+    line = alt.Chart(_data(known)).mark_line(color=_BLUE, strokeWidth=1.5).encode(x=x, y=y)
+    if len(known) > _DOTTED:
+        return [line]
+    dots = alt.Chart(_data(known)).mark_point(color=_BLUE, filled=True, opacity=1).encode(x=x, y=y)
+    if any(row.get("maturity") is not None for row in known):
+        scale = alt.Scale(domain=[0, 1], range=[0.25, 1])
+        dots = dots.encode(fillOpacity=alt.FillOpacity("maturity:Q", legend=None, scale=scale))
+    return [line, dots]
+
+
+def _domain(rows: Sequence[Row]) -> list[float]:
+    """Return the range of what was measured and estimated, with some air: a band may reach beyond it and is cut."""
+    values = [row[name] for row in rows for name in ("value", "reference", "estimate") if row.get(name) is not None]
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    air = 0.25 * (high - low) or 0.05
+    return [low - air, high + air]
+
+
+def _estimate_layers(rows: Sequence[Row], metric: str, domain: list[float]) -> list[Any]:
+    """Draw the estimate and its band, where there is one."""
+    known = [_only(row, "as_of", "estimate", "low", "high") for row in rows if row.get("estimate") is not None]
+    if not known:
+        return []
+    x = alt.X("as_of:T", title=None)
+    bounded = [row for row in known if row["low"] is not None and row["high"] is not None]
+    line = alt.Chart(_data([_only(row, "as_of", "estimate") for row in known])).mark_line(
+        color=_VIOLET, strokeWidth=1, strokeDash=[2, 2]
+    )
+    band = alt.Chart(_data([_only(row, "as_of", "low", "high") for row in bounded])).mark_area(
+        color=_VIOLET, opacity=0.15, clip=True
+    )
+    y = alt.Y("low:Q", title=metric, scale=alt.Scale(zero=False, nice=False, domain=domain))
+    drawn = [line.encode(x=x, y=_y("estimate:Q", metric))]
+    return [band.encode(x=x, y=y, y2="high:Q"), *drawn] if bounded else drawn
+
+
+def _only(row: Row, *names: str) -> Row:
+    return {name: row.get(name) for name in names}
 
 
 def judged(scores: Sequence[Row], *, metric: str) -> str:
@@ -125,6 +171,19 @@ def drift_per_column(columns: Sequence[Row], *, threshold: float | None) -> str:
     return _markdown(chart, "drift per column")
 
 
+def self_test_power(result: Mapping[str, Any], *, target: float = 0.95) -> str:
+    """Draw how often each kind of shift would be seen, by its size, with the false alarms when nothing changed.
+
+    Args:
+        result: The JSON of a :class:`ratoon.drift.selftest.SelfTest`.
+        target: The share of reports that is drawn as enough.
+    """
+    from ratoon.report import self_test_picture, standalone
+
+    drawing = self_test_picture(result, target=target)
+    return _image(standalone(drawing), "what drift would see") if drawing else ""
+
+
 def _data(rows: Sequence[Row]) -> alt.InlineData:
     return alt.InlineData(values=[dict(row) for row in rows])
 
@@ -137,7 +196,11 @@ def _markdown(chart: alt.LayerChart | alt.FacetChart, alternative: str) -> str:
     """Return the chart as an image in Markdown, or a sentence when the picture is over :data:`MAX_BYTES`."""
     drawing = StringIO()
     chart.configure_view(stroke=None).configure_title(fontSize=12, anchor="start").save(drawing, format="svg")
-    encoded = base64.b64encode(drawing.getvalue().encode()).decode()
+    return _image(drawing.getvalue(), alternative)
+
+
+def _image(svg: str, alternative: str) -> str:
+    encoded = base64.b64encode(svg.encode()).decode()
     picture = f"![{alternative}](data:image/svg+xml;base64,{encoded})"
     return (
         picture

@@ -7,7 +7,7 @@ import dagster as dg
 
 from ratoon.declarations import DatasetSpec
 from ratoon_assets import evidence
-from ratoon_assets.graph import CONTRACT_CHECK, dataset_specs
+from ratoon_assets.graph import CONTRACT_CHECK, FAULT_CHECK, dataset_specs
 from ratoon_assets.rendering import Metadata, error_text
 from ratoon_assets.resources import RESOURCE, app_of
 
@@ -23,18 +23,25 @@ _MOST_FILES = 500
 
 
 def dataset_assets(spec: DatasetSpec) -> dg.AssetsDefinition:
-    """Return ``[name, batches]``, ``[name, dataset]`` and ``[name, profile]`` as one operation with its contract check."""
+    """Return ``[name, batches]``, ``[name, dataset]`` and ``[name, profile]`` as one operation with its two checks."""
     keys = {asset.key.path[1]: asset.key for asset in dataset_specs(spec)}
-    check = dg.AssetCheckSpec(
-        CONTRACT_CHECK,
-        asset=keys["dataset"],
-        description="No file was refused (error), no row is in quarantine (warning).",
-    )
+    checks = [
+        dg.AssetCheckSpec(
+            CONTRACT_CHECK,
+            asset=keys["dataset"],
+            description="No file was refused (error), no row is in quarantine (warning).",
+        ),
+        dg.AssetCheckSpec(
+            FAULT_CHECK,
+            asset=keys["profile"],
+            description="No batch looks broken, beside the batches before it; while the newest does, no retrain is decided.",
+        ),
+    ]
 
     @dg.multi_asset(
         name=f"{spec.name}__arrivals",
         specs=dataset_specs(spec),
-        check_specs=[check],
+        check_specs=checks,
         can_subset=True,
         required_resource_keys={RESOURCE},
     )
@@ -52,7 +59,9 @@ def dataset_assets(spec: DatasetSpec) -> dg.AssetsDefinition:
                 yield from dataset_events(app, spec.name, keys["dataset"], batches)
                 yield contract_result(keys["dataset"], batches)
         if keys["profile"] in selected:
-            yield from profile_events(keys["profile"], profile_pending(app, spec.name))
+            profiles = profile_pending(app, spec.name)
+            yield from profile_events(keys["profile"], profiles)
+            yield fault_result(keys["profile"], profiles)
 
     return arrivals
 
@@ -114,6 +123,18 @@ def contract_result(key: dg.AssetKey, batches: Sequence["BatchReport"]) -> dg.As
         passed=clean,
         severity=dg.AssetCheckSeverity.ERROR if refused else dg.AssetCheckSeverity.WARN,
         metadata=evidence.contract_metadata(batches),
+    )
+
+
+def fault_result(key: dg.AssetKey, profiles: Sequence["ProfileReport"]) -> dg.AssetCheckResult:
+    """Judge a run's batches: one that looks broken is an error, one that is unclear a warning."""
+    verdicts = {profile.diagnosis["verdict"] for profile in profiles if profile.diagnosis}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=FAULT_CHECK,
+        passed=not verdicts & {"broken", "unclear"},
+        severity=dg.AssetCheckSeverity.ERROR if "broken" in verdicts else dg.AssetCheckSeverity.WARN,
+        metadata=evidence.fault_metadata(profiles),
     )
 
 

@@ -13,7 +13,7 @@ from ratoon.declarations import DatasetSpec, ModelSpec, Project
 from ratoon.project import load_project
 from ratoon.settings import load_settings
 from ratoon_assets.dataset_assets import dataset_assets
-from ratoon_assets.graph import JOB
+from ratoon_assets.graph import JOB, SELFTEST_CHECK
 from ratoon_assets.model_assets import model_assets
 from ratoon_assets.resources import RESOURCE, application
 from ratoon_assets.sensors import arrivals_sensor, retrains_sensor
@@ -78,7 +78,10 @@ def _assembled(
         jobs=[
             dg.define_asset_job(
                 JOB,
-                selection=dg.AssetSelection.all(),
+                selection=dg.AssetSelection.all()
+                - dg.AssetSelection.checks(
+                    *(check for asset in runnable for check in asset.check_keys if check.name == SELFTEST_CHECK)
+                ),
                 description="Whatever a run of Ratoon does is a selection of this job.",
             )
         ]

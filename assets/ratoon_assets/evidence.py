@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ratoon.ledger.records import ArtifactRecord, Batch, EvaluationRecord, Promotion, Retrain, Version
     from ratoon.loop.reports import BatchReport, ProfileReport, StepReport
 
+_SPARKS = 20
+"""Reports behind a column's sparkline."""
+
 _SHOWN_OF_ORDER = ("dataset", "features", "rows_version", "labels_version", "as_of", "champion")
 
 
@@ -88,17 +91,51 @@ def reasons_table(batches: Iterable["BatchReport"]) -> str:
 
 def profile_metadata(profile: "ProfileReport") -> Metadata:
     """Return what ``[dataset, profile]`` says of one batch."""
-    cells = profile.n_rows * max(len(profile.columns), 1)
-    nulls = [(column["column"], column.get("nulls") or 0) for column in profile.columns]
-    shares = [(name, f"{count:,}", f"{count / profile.n_rows:.2%}" if profile.n_rows else "") for name, count in nulls]
-    return {
+    missing = [column["missing"] or 0.0 for column in profile.columns]
+    told = [
+        (column["column"], column["kind"], f"{column['missing'] or 0.0:.2%}", *map(_number, _moments(column)))
+        for column in profile.columns
+    ]
+    metadata: Metadata = {
         "batch": profile.batch_id,
         "rows": profile.n_rows,
-        "null_share": sum(count for _, count in nulls) / cells if cells else 0.0,
+        "missing_share": sum(missing) / max(len(missing), 1),
         "binning": profile.binning_digest,
         **instant("as_of", profile.as_of),
-        "columns": dg.MetadataValue.md(table(["column", "nulls", "share"], shares)),
+        "columns": dg.MetadataValue.md(
+            table(["column", "kind", "missing", "mean", "sd", "min", "max", "distinct"], told)
+        ),
     }
+    if profile.diagnosis is not None:
+        metadata |= {"diagnosis": profile.diagnosis["verdict"], "diagnosed": profile.diagnosis["sentence"]}
+    return metadata
+
+
+def _moments(column: Mapping[str, Any]) -> list[Any]:
+    is_time = column["kind"] in ("time", "key")  # its moments are seconds since 1970, which tell people nothing
+    return [None if is_time else column[name] for name in ("mean", "sd", "min", "max")] + [column["distinct"]]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.6g}"
+
+
+def fault_metadata(profiles: Sequence["ProfileReport"]) -> Metadata:
+    """Return what the diagnoses of a run's batches say, those that found something first."""
+    diagnosed = [(profile.batch_id, profile.diagnosis) for profile in profiles if profile.diagnosis]
+    findings = [
+        (batch, finding["cause"], ", ".join(finding["columns"]), finding["sentence"], finding["advice"])
+        for batch, diagnosis in diagnosed
+        for finding in diagnosis["findings"]
+    ]
+    metadata: Metadata = {"batches": len(profiles), "diagnosed": len(diagnosed)}
+    if diagnosed:
+        metadata["newest"] = diagnosed[-1][1]["sentence"]
+    if findings:
+        metadata["findings"] = dg.MetadataValue.md(
+            table(["batch", "cause", "columns", "what was seen", "advice"], findings)
+        )
+    return metadata
 
 
 def decision_metadata(step: "StepReport") -> Metadata:
@@ -130,13 +167,30 @@ def performance_metadata(cohorts: Sequence[Mapping[str, Any]]) -> Metadata:
         )
     if measured and measured[-1].get("reference") is not None:
         metadata["reference"] = float(measured[-1]["reference"])
+    if metadata["rows"]:
+        metadata["maturity"] = sum(cohort["n_matured"] for cohort in cohorts) / metadata["rows"]
+    metadata |= _estimate_metadata(cohorts[-1].get("estimate"))
     told = [
-        (cohort["cohort"], cohort["version"], cohort["value"] or "", cohort["n_matured"], cohort["n_rows"])
+        (
+            cohort["cohort"],
+            cohort["version"],
+            "" if cohort["value"] is None else cohort["value"],
+            (cohort.get("estimate") or {}).get("value", ""),
+            cohort["n_matured"],
+            cohort["n_rows"],
+        )
         for cohort in cohorts
     ]
-    return metadata | {
-        "by_cohort": dg.MetadataValue.md(table(["cohort", "version", cohorts[-1]["metric"], "matured", "rows"], told))
-    }
+    header = ["cohort", "version", cohorts[-1]["metric"], "estimated before", "matured", "rows"]
+    return metadata | {"by_cohort": dg.MetadataValue.md(table(header, told))}
+
+
+def _estimate_metadata(estimate: Mapping[str, Any] | None) -> Metadata:
+    """Return the estimate of the newest cohort that was touched: its band, and what it says of itself."""
+    if not estimate:
+        return {}
+    band = {f"estimate.{name}": float(estimate[name]) for name in ("value", "low", "high")}
+    return band | {"estimate.says": estimate["sentence"]}
 
 
 def weighted_mean(pairs: Sequence[tuple[float, int]]) -> float:
@@ -231,12 +285,65 @@ def drift_metadata(report: Mapping[str, Any]) -> Metadata:
     }
     if not report["judged"]:
         metadata["not_judged"] = report["not_judged_reason"]
+    if report.get("alpha") is not None:
+        metadata["alpha"] = float(report["alpha"])
+    joint = report.get("joint")
+    if joint is not None:
+        metadata["moving_together"] = joint["sentence"]
     if drifted:
         told = [
             (column["column"], column["score"] or 0.0, column["sentence"]) for column in columns if column["flagged"]
         ]
         metadata["drifted"] = dg.MetadataValue.md(table(["column", "score", "what changed"], told))
     return metadata
+
+
+def drift_table(report: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> Metadata:
+    """Return every column of the newest drift report, flagged ones first, with its score over the last reports.
+
+    Args:
+        report: The newest report, the JSON of a ``DriftReport``.
+        earlier: The reports before it and itself, oldest first.
+    """
+    from ratoon.report import block_sparkline  # loads numpy: a listing of assets must not
+
+    histories = column_scores(earlier)
+    rows = sorted(report["columns"], key=lambda column: not column["flagged"])
+    told = []
+    for column in rows:
+        smallest = smallest_effect(report["settings"], column["column"])
+        scores = histories.get(column["column"], [])[-_SPARKS:]
+        named = f"**{column['column']}**" if column["flagged"] else column["column"]
+        told.append(
+            (
+                named,
+                block_sparkline(scores, top=max([2 * smallest, *(one for one in scores if one is not None)])),
+                "" if column["score"] is None else f"{column['score']:.3f} of {smallest:g}",
+                "" if column.get("p_value") is None else f"{column['p_value']:.2g}",
+                column.get("n_current", ""),
+                column["sentence"],
+            )
+        )
+    if not told:
+        return {}
+    header = ["column", f"last {_SPARKS} reports", "score", "p", "rows", "what changed"]
+    return {"columns": dg.MetadataValue.md(table(header, told))}
+
+
+def column_scores(reports: Iterable[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Return each column's scores in the order of the reports; one that a report lacks is a gap."""
+    found: dict[str, list[float | None]] = {}
+    for position, report in enumerate(reports):
+        for column in report.get("columns", []):
+            scores = found.setdefault(column["column"], [])
+            scores += [None] * (position - len(scores)) + [column["score"]]
+    return found
+
+
+def smallest_effect(settings: Mapping[str, Any], column: str) -> float:
+    """Return the smallest score of a column that matters: its own dial, or the report's."""
+    own = (settings.get("columns") or {}).get(column) or {}
+    return float(own.get("min_effect") or settings["min_effect"])
 
 
 def judged_scores(metrics: Mapping[str, Any]) -> list[Metadata]:

@@ -26,7 +26,9 @@ MONITOR_STAGES = ("predictions", "performance", "drift")
 """Stages of a model that one monitoring run refreshes."""
 
 CONTRACT_CHECK = "contract"
+FAULT_CHECK = "data_fault"
 DRIFT_CHECK = "drift"
+SELFTEST_CHECK = "drift_selftest"
 GATE_CHECK = "promotion_gate"
 
 JOB = "ratoon"

@@ -7,13 +7,14 @@ import dagster as dg
 from ratoon.declarations import ModelSpec
 from ratoon_assets.monitor_assets import monitor_assets
 from ratoon_assets.retrain_assets import retrain_assets
+from ratoon_assets.selftest_check import selftest_check
 
 
 def model_assets(spec: ModelSpec, root: Path) -> list[dg.AssetsDefinition]:
-    """Return the four assets that show a retrain and the three that watch the model.
+    """Return the four assets that show a retrain, the three that watch the model, and the check of its drift settings.
 
     Args:
         spec: The model's declaration.
         root: The project's folder.
     """
-    return [*retrain_assets(spec, root), monitor_assets(spec, root)]
+    return [*retrain_assets(spec, root), monitor_assets(spec, root), selftest_check(spec)]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ratoon.loop.reports import StepReport
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.MaterializeResult[None] | dg.AssetCheckResult
+_MOST_REPORTS = 20
+"""Drift reports behind the sparklines of a page."""
+
 Seen = tuple[Metadata, str]
 """What one stage showed at one step: its metadata and its data version."""
 
@@ -96,10 +99,10 @@ def final_events(
     report: Mapping[str, Any] | None,
 ) -> Iterator[Event]:
     """Say what each selected asset is at the end of the run, with its picture, and the drift check's result."""
-    pictures = {"performance": lambda: performance_picture(app, spec), "drift": lambda: drift_picture(report)}
+    pages = {"performance": lambda: performance_page(app, spec), "drift": lambda: drift_page(app, spec, report)}
     for stage, key in selected.items():
         metadata, version = last.get(stage, ({"new_events": 0}, ""))
-        metadata = charted(pictures[stage]() if stage in pictures else "") | metadata
+        metadata = (pages[stage]() if stage in pages else {}) | metadata
         yield result(key, metadata, version) if version else dg.MaterializeResult(asset_key=key, metadata=metadata)
     if "drift" in selected:
         yield drift_result(selected["drift"], report)
@@ -118,35 +121,48 @@ def drift_result(key: dg.AssetKey, report: Mapping[str, Any] | None) -> dg.Asset
     )
 
 
-def performance_picture(app: "Ratoon", spec: ModelSpec) -> str:
-    """Draw the model's matured metric over time, with its promotions: cohorts of one instant as their weighted mean."""
+def performance_page(app: "Ratoon", spec: ModelSpec) -> Metadata:
+    """Draw the model's metric over time, with its estimated band and promotions: cohorts of one instant together."""
     from ratoon_assets.charts import performance_over_time  # Altair takes a second to import
 
-    measured: dict[datetime, list[Performance]] = {}
+    known: dict[datetime, list[Performance]] = {}
     for row in app.ledger.performance(spec.name):
-        if row.value is not None and row.n_matured and row.metric == spec.gate.metric:
-            measured.setdefault(row.as_of, []).append(row)
-    rows = [_point(as_of, cohorts) for as_of, cohorts in measured.items()]
+        if row.metric == spec.gate.metric:
+            known.setdefault(row.as_of, []).append(row)
+    points = (_point(as_of, cohorts) for as_of, cohorts in known.items())
+    rows = [point for point in points if point["value"] is not None or point["estimate"] is not None]
     promotions = [
         {"at": promotion.at.isoformat(), "version": promotion.version} for promotion in app.ledger.promotions(spec.name)
     ]
-    return performance_over_time(rows, metric=spec.gate.metric, promotions=promotions)
+    return charted(performance_over_time(rows, metric=spec.gate.metric, promotions=promotions))
 
 
 def _point(as_of: datetime, cohorts: list["Performance"]) -> dict[str, Any]:
-    value = evidence.weighted_mean([(row.value, row.n_matured) for row in cohorts if row.value is not None])
-    return {"as_of": as_of.isoformat(), "value": value, "reference": cohorts[-1].details.get("reference")}
+    measured = [(row.value, row.n_matured) for row in cohorts if row.value is not None and row.n_matured]
+    n_rows, n_matured = sum(row.n_rows for row in cohorts), sum(row.n_matured for row in cohorts)
+    estimate = cohorts[-1].details.get("estimate") or {}
+    return {
+        "as_of": as_of.isoformat(),
+        "value": evidence.weighted_mean(measured) if measured else None,
+        "reference": cohorts[-1].details.get("reference"),
+        "maturity": n_matured / n_rows if n_rows else 0.0,
+        "estimate": estimate.get("value"),
+        "low": estimate.get("low"),
+        "high": estimate.get("high"),
+    }
 
 
-def drift_picture(report: Mapping[str, Any] | None) -> str:
-    """Draw the newest drift report, or nothing where none was made."""
+def drift_page(app: "Ratoon", spec: ModelSpec, report: Mapping[str, Any] | None) -> Metadata:
+    """Draw the newest drift report, with a row per column; nothing where none was made."""
     from ratoon_assets.charts import drift_per_column  # Altair takes a second to import
 
     if not report:
-        return ""
+        return {}
+    earlier = [record.report for record in reversed(app.ledger.drift(spec.name, limit=_MOST_REPORTS))]
     columns = [
         {name: column[name] for name in ("column", "score", "flagged")}
         for column in report["columns"]
         if column["score"] is not None
     ]
-    return drift_per_column(columns, threshold=report["settings"]["min_effect"])
+    picture = drift_per_column(columns, threshold=report["settings"]["min_effect"])
+    return charted(picture) | evidence.drift_table(report, earlier)

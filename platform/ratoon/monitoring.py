@@ -11,7 +11,7 @@ from ratoon.instants import Duration
 class ColumnDials(Strict):
     """What matters for one column; what is not said here is the report's."""
 
-    ignore: bool = Field(False, description="Never judge this column.")
+    ignore: bool = Field(default=False, description="Never judge this column.")
     min_effect: float | None = Field(None, gt=0, description="Smallest bias-corrected PSI that matters.")
     null_rate_change: float | None = Field(None, gt=0, lt=1)
     new_category_share: float | None = Field(None, gt=0, lt=1)
@@ -79,10 +79,13 @@ class DriftSettings(Strict):
     false_alarms_per_quarter: float = Field(
         default=0.05,
         gt=0,
-        le=1,
-        description="Chance of any false alarm of the model in a calendar quarter, however many reports it brings.",
+        lt=1,
+        description="Chance of any false drift alarm of the model in a calendar quarter, however many reports it brings. "
+        "The search for change points in the matured loss has the same budget again.",
     )
-    reference: ReferenceWindow = Field(default=TrainingReference(), description="What the newest rows are compared with.")
+    reference: ReferenceWindow = Field(
+        default=TrainingReference(), description="What the newest rows are compared with."
+    )
     min_rows: int = Field(500, ge=1, description="Rows on each side, below which nothing is judged.")
 
 
@@ -96,4 +99,4 @@ class Monitoring(Strict):
     mature_at: float = Field(
         0.9, gt=0, le=1, description="Share of a cohort whose labels are known, from which its metric is trusted."
     )
-    estimate: bool = Field(True, description="Estimate the metric while labels are missing; never a trigger alone.")
+    estimate: bool = Field(default=True, description="Estimate the metric while labels are missing; never a trigger alone.")

@@ -1,4 +1,7 @@
-"""Runs every benchmark and writes ``docs/reference/benchmarks.md``: ``python -m tests.benchmarks.run [--quick]``."""
+"""Runs benchmarks and writes ``docs/reference/benchmarks.md``.
+
+``python -m tests.benchmarks.run [--quick] [NAME ...]``: all of them, or those that are named.
+"""
 
 import os
 import platform
@@ -9,7 +12,21 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import bench_event_to_champion, bench_ingest, bench_stack, bench_training_memory
+from tests.benchmarks import (
+    bench_changepoint,
+    bench_diagnosis,
+    bench_drift_null,
+    bench_drift_peers,
+    bench_drift_power,
+    bench_drift_year,
+    bench_estimation,
+    bench_event_to_champion,
+    bench_history,
+    bench_ingest,
+    bench_profiles,
+    bench_stack,
+    bench_training_memory,
+)
 from tests.benchmarks.figures import Begin, Benchmark, medians, render, seconds
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"
@@ -68,26 +85,63 @@ def machine() -> str:
     )
 
 
-def main(*, quick: bool) -> None:
-    """Run everything and write the page."""
+def sections(*, quick: bool) -> dict[str, Callable[[], list[Benchmark]]]:
+    """Return every benchmark by the name by which it can be run alone, in the order of the page."""
     n_rows, repeats = (200_000, 1) if quick else (1_000_000, 3)
-    todo: list[Callable[[], Benchmark]] = [
-        lambda: bench_event_to_champion.run(weeks=6 if quick else 16, repeats=repeats),
-        lambda: bench_stack.run(repeats=1 if quick else 2, rest_s=5 if quick else 30),
-        lambda: ingest(n_rows, 2 if quick else 5),
-        lambda: bench_training_memory.run(n_rows, repeats),
-    ]
-    where, sections = machine(), []
-    how = "A quick run (`--quick`): small data, few repeats.\n\n" if quick else ""
-    for benchmark in todo:
+    few = 20 if quick else 200
+    return {
+        "event": lambda: [bench_event_to_champion.run(weeks=6 if quick else 16, repeats=repeats)],
+        "stack": lambda: [bench_stack.run(repeats=1 if quick else 2, rest_s=5 if quick else 30)],
+        "ingest": lambda: [ingest(n_rows, 2 if quick else 5)],
+        "training_memory": lambda: [bench_training_memory.run(n_rows, repeats)],
+        "profile": lambda: [bench_profiles.report(100_000 if quick else 1_000_000, 1 if quick else 7)],
+        "window": lambda: [bench_profiles.window(1_000 if quick else 10_000, 100, 1 if quick else 3)],
+        "wide": lambda: [bench_profiles.wide(20_000, 200, 1) if quick else bench_profiles.wide()],
+        "history": lambda: [bench_history.run((10, 200, 2_000), 20, 200) if quick else bench_history.run()],
+        "drift_peers": lambda: [bench_drift_peers.run(50_000, 3) if quick else bench_drift_peers.run()],
+        "drift_null": lambda: [bench_drift_null.run(few, 2, (500, 5_000) if quick else bench_drift_null.SIZES)],
+        "drift_power": lambda: [bench_drift_power.run(few)],
+        "drift_year": lambda: [bench_drift_year.run(4 if quick else 60)],
+        "diagnosis": lambda: [bench_diagnosis.run(2 if quick else 12)],
+        "estimation": lambda: [bench_estimation.run(1, 4) if quick else bench_estimation.run()],
+        "changepoint": lambda: [bench_changepoint.run(4 if quick else 40)],
+    }
+
+
+def main(names: list[str], *, quick: bool) -> None:
+    """Run benchmarks and put their sections into the page, in the place of older ones.
+
+    Args:
+        names: Which; all when empty.
+        quick: Small data, few repeats: to see that everything runs.
+    """
+    known = sections(quick=quick)
+    if unknown := sorted(set(names) - set(known)):
+        raise SystemExit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}")
+    where = machine()
+    for name in names or list(known):
         start = time.perf_counter()
-        done = benchmark()
-        print(f"{done.title}: {time.perf_counter() - start:.0f} s", flush=True)
-        bench_event_to_champion.show(done.figures, done.notes)
-        sections.append(render(done, where))
-        PAGE.write_text(_HEAD + how + "\n".join(sections), encoding="utf-8")
-    print(f"written: {PAGE}")
+        found = known[name]()
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+        for done in found:
+            bench_event_to_champion.show(done.figures, done.notes)
+            if not quick:
+                PAGE.write_text(with_section(PAGE.read_text(encoding="utf-8"), render(done, where)), encoding="utf-8")
+    print("nothing is written by a quick run" if quick else f"written: {PAGE}")
+
+
+def with_section(page: str, section: str) -> str:
+    """Return the page with a section in the place of the one of the same title, or at its end."""
+    _, *before = page.split("\n## ")
+    kept = [f"## {text}".rstrip() + "\n" for text in before]
+    title = section.splitlines()[0]
+    places = [place for place, text in enumerate(kept) if text.splitlines()[0] == title]
+    if places:
+        kept[places[0]] = section
+    else:
+        kept.append(section)
+    return _HEAD + "\n".join(kept)
 
 
 if __name__ == "__main__":
-    main(quick="--quick" in sys.argv[1:])
+    main([word for word in sys.argv[1:] if not word.startswith("-")], quick="--quick" in sys.argv[1:])

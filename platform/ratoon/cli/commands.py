@@ -115,9 +115,16 @@ COMMANDS = (
         examples=("ratoon quarantine flights --limit 50", "ratoon quarantine flights --replay"),
     ),
     Command(
+        name="drift",
+        group="ask",
+        target="drifting:drift",
+        summary="Say how a model's newest batches differ from what its champion learned from.",
+        examples=("ratoon drift late_arrivals", "ratoon drift late_arrivals --domain"),
+    ),
+    Command(
         name="selftest",
         group="ask",
-        target="trying:selftest",
+        target="drifting:selftest",
         summary="Say what a model's drift settings would have done on its own reference.",
         examples=("ratoon selftest late_arrivals", "ratoon selftest late_arrivals --rows 500 --repeats 1000"),
     ),

@@ -1,19 +1,20 @@
-"""Profiles every batch once, in the dataset's bins."""
-
-import polars as pl
+"""Profiles every batch once, and says whether it looks broken."""
 
 from ratoon.bootstrap import Ratoon
 from ratoon.declarations import DatasetSpec
 from ratoon.ledger.records import Batch
-from ratoon.ledger.states import BatchState
+from ratoon.loop.counting import batch_rows, count_rows, keep_binning, load_binning
+from ratoon.loop.faults import diagnose_batch
+from ratoon.loop.references import stored_references
 from ratoon.loop.reports import ProfileReport
-from ratoon.profiles import MIN_ROWS, PROFILE_SCHEMA, Binning, make_binning, profile
+from ratoon.profiles import MIN_ROWS, Binning, make_binning, summary
 
 
 def profile_pending(app: Ratoon, dataset: str) -> list[ProfileReport]:
     """Profile the batches of a dataset that have no profile yet, oldest first.
 
-    The bins are made once, from the first batch with at least 500 rows; smaller ones before it wait for it.
+    The first bins are made of the first batch with at least 500 rows; smaller ones before it wait for it. Later they
+    are those of the champions' references; when the contract's columns change, they are made anew.
 
     Args:
         app: The application.
@@ -23,52 +24,50 @@ def profile_pending(app: Ratoon, dataset: str) -> list[ProfileReport]:
         One report per batch that was profiled now.
     """
     spec = app.dataset(dataset)
-    known = app.lake.scan_profiles(dataset, schema=PROFILE_SCHEMA).select("_batch", "binning").unique().collect()
-    profiled = set(known["_batch"].to_list())
-    pending = [
-        batch
-        for batch in reversed(app.ledger.batches(dataset, role="rows"))
-        if _is_due(batch) and batch.batch_id not in profiled
-    ]
-    binning = _binning(app, spec, known["binning"].to_list(), pending)
-    return [] if binning is None else [_profile_one(app, spec, binning, batch) for batch in pending]
+    reports: list[ProfileReport] = []
+    binning = _binning_in_use(app, spec)
+    waiting = app.ledger.unprofiled(dataset)
+    if binning is None:
+        binning = _first_binning(app, spec, waiting)
+    return reports if binning is None else [_profile(app, spec, binning, batch) for batch in waiting]
 
 
-def _is_due(batch: Batch) -> bool:
-    return batch.state == BatchState.INGESTED and bool(batch.rows_kept)
+def _binning_in_use(app: Ratoon, spec: DatasetSpec) -> Binning | None:
+    """Return the bins of a champion's reference, else those of the newest batch, as far as they fit the contract."""
+    newest = [record.binning for record in app.ledger.profiles(spec.name, limit=1)]
+    for digest in [*stored_references(app, spec), *newest]:
+        if (binning := load_binning(app, spec, digest)) is not None:
+            return binning
+    return None
 
 
-def _binning(app: Ratoon, spec: DatasetSpec, digests: list[str], pending: list[Batch]) -> Binning | None:
-    if digests:
-        return Binning.from_json(app.artifacts.get(digests[0]).decode())
-    first = next((batch for batch in pending if (batch.rows_kept or 0) >= MIN_ROWS), None)
+def _first_binning(app: Ratoon, spec: DatasetSpec, waiting: list[Batch]) -> Binning | None:
+    first = next((batch for batch in waiting if (batch.rows_kept or 0) >= MIN_ROWS), None)
     if first is None:
         return None
-    binning = make_binning(_rows(app, spec, first), spec.contract)
-    digest = app.artifacts.put(binning.to_json().encode())
-    return Binning.from_json(app.artifacts.get(digest).decode())
+    return keep_binning(
+        app, make_binning(batch_rows(app, spec, {first.batch_id: first.as_of}).drop("_batch"), spec.contract)
+    )
 
 
-def _profile_one(app: Ratoon, spec: DatasetSpec, binning: Binning, batch: Batch) -> ProfileReport:
-    counted = profile(_rows(app, spec, batch), binning)
-    app.lake.append_profiles(spec.name, batch.batch_id, counted, as_of=batch.as_of)
-    usable = pl.col("n") - pl.col("nulls") - pl.col("nans") - pl.col("infs")
-    columns = counted.select(
-        "column", "kind", "n", "nulls", "min", "max", mean=pl.when(usable > 0).then(pl.col("sum") / usable)
+def _profile(app: Ratoon, spec: DatasetSpec, binning: Binning, batch: Batch) -> ProfileReport:
+    rows = batch_rows(app, spec, {batch.batch_id: batch.as_of}).drop("_batch")
+    counted = count_rows(app, spec, binning, batch.batch_id, rows, as_of=batch.as_of)
+    judged = diagnose_batch(app, spec, binning, batch, counted, rows)
+    diagnosis = None if judged.diagnosis is None else judged.diagnosis.model_dump(mode="json")
+    app.ledger.record_profile(
+        spec.name,
+        batch.batch_id,
+        as_of=batch.as_of,
+        binning=binning.digest,
+        facts=judged.facts.model_dump(mode="json"),
+        diagnosis=diagnosis,
     )
     return ProfileReport(
         batch_id=batch.batch_id,
         as_of=batch.as_of,
         n_rows=batch.rows_kept or 0,
-        columns=columns.to_dicts(),
+        columns=summary(counted).to_dicts(),
         binning_digest=binning.digest,
-    )
-
-
-def _rows(app: Ratoon, spec: DatasetSpec, batch: Batch) -> pl.DataFrame:
-    return (
-        app.lake.scan_rows(spec.name, contract=spec.contract)
-        .filter(pl.col("_batch") == batch.batch_id)
-        .drop("_batch", "_as_of")
-        .collect()
+        diagnosis=diagnosis,
     )

@@ -32,13 +32,17 @@ class BatchReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileReport:
-    """One batch's profile in short: per column its name, kind, nulls, mean, min and max."""
+    """One batch's profile in short: per column what :func:`ratoon.profiles.summary` says.
+
+    ``diagnosis`` is the batch's diagnosis as JSON; None while there is nothing to compare it with.
+    """
 
     batch_id: str
     as_of: datetime
     n_rows: int
     columns: list[dict[str, Any]]
     binning_digest: str
+    diagnosis: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class StepReport:
         predictions: ``n_rows``, ``version``, ``batch_id``, ``lake_version``, ``score_mean``; None where nothing was scored.
         performance: One entry per cohort whose labels changed.
         drift: The drift report as JSON; None where there is no champion to compare with.
+        diagnosis: Whether the batch looks broken, as JSON; None where it could not be compared with earlier ones.
         decision: ``id``, ``outcome``, ``reason``.
     """
 
@@ -58,5 +63,6 @@ class StepReport:
     predictions: dict[str, Any] | None = None
     performance: list[dict[str, Any]] | None = None
     drift: dict[str, Any] | None = None
+    diagnosis: dict[str, Any] | None = None
     decision: dict[str, Any] | None = None
     retrain_id: str | None = None

@@ -7,10 +7,13 @@ from typing import Any
 import polars as pl
 
 from ratoon.bootstrap import Ratoon
+from ratoon.contracts.spec import label_contract
 from ratoon.declarations import ModelSpec
 from ratoon.errors import NotFoundError
 from ratoon.ledger.records import Event, Version
-from ratoon.scoring import cohort_performance
+from ratoon.loop.decay import cohorts_of, estimate_cohort
+from ratoon.performance import cohort_delays, cohort_loss, cohort_performance, score_sums, slice_sums
+from ratoon.performance.cohorts import matured_arrays
 from ratoon.training.scoring import Scorer
 
 _COHORT = "_batch"
@@ -45,7 +48,9 @@ def predict_batch(app: Ratoon, spec: ModelSpec, champion: Version, event: Event,
     n_rows, version, score_mean = summary
     version = version if version is not None else champion.version
     app.ledger.record_scoring(spec.name, version, batch_id, n_rows=n_rows, lake_version=lake_version, as_of=as_of)
+    estimate = _open_cohort(app, spec, batch_id, version, scored, as_of)
     return {
+        "estimate": None if estimate is None else estimate["value"],
         "batch_id": batch_id,
         "n_rows": n_rows,
         "version": version,
@@ -53,6 +58,31 @@ def predict_batch(app: Ratoon, spec: ModelSpec, champion: Version, event: Event,
         "score_mean": score_mean,
         "features_changed": scorer.features_changed,
     }
+
+
+def _open_cohort(
+    app: Ratoon, spec: ModelSpec, batch_id: str, version: int, scored: pl.DataFrame, as_of: datetime
+) -> dict[str, Any] | None:
+    """Record the cohort before any label is known, with what its metric probably is; return that estimate."""
+    unlabelled = scored.select("score", label=pl.lit(None, pl.Float64))
+    estimate = estimate_cohort(app, spec, version, unlabelled)
+    details = {
+        "maturity": 0.0,
+        "estimate": estimate,
+        "delays": _delays(
+            scored.select(_as_of=pl.lit(as_of), known_at=pl.lit(None, pl.Datetime("us", "UTC"))), batch_id, as_of
+        ),
+    }
+    app.ledger.open_performance(
+        spec.name,
+        batch_id,
+        as_of=as_of,
+        metric=spec.gate.metric,
+        n_rows=scored.height,
+        version=version,
+        details=details,
+    )
+    return estimate
 
 
 def update_performance(app: Ratoon, spec: ModelSpec, event: Event, *, as_of: datetime) -> list[dict[str, Any]]:
@@ -76,25 +106,68 @@ def update_performance(app: Ratoon, spec: ModelSpec, event: Event, *, as_of: dat
     touched = predictions.join(arrived, on=key, how="semi").select(_COHORT).unique().collect()[_COHORT]
     if touched.is_empty():
         return []
-    known = labels.select(*key, pl.col(contract.label.column).alias("label"))
+    known_at = label_contract(contract).event_time
+    known = labels.select(*key, pl.col(contract.label.column).alias("label"), pl.col(known_at).alias("known_at"))
     cohorts = predictions.filter(pl.col(_COHORT).is_in(touched.to_list()))
+    if spec.monitoring.slices:
+        rows = app.lake.scan_rows(spec.dataset, contract=contract).filter(pl.col(_COHORT).is_in(touched.to_list()))
+        parts = rows.select(_COHORT, *key, *(pl.col(name).cast(pl.String) for name in _slices(spec, key)))
+        cohorts = cohorts.join(parts, on=[_COHORT, *key], how="left")
     scored = cohorts.join(known, on=key, how="left").sort("_as_of", *key).collect()
     return _record(app, spec, scored, as_of)
 
 
+def _slices(spec: ModelSpec, key: list[str]) -> list[str]:
+    return [name for name in spec.monitoring.slices if name not in key]
+
+
 def _record(app: Ratoon, spec: ModelSpec, scored: pl.DataFrame, as_of: datetime) -> list[dict[str, Any]]:
     versions = {version.version: version for version in app.ledger.versions(spec.name)}
+    opened = {row.cohort: row for row in cohorts_of(app, spec)}
     found = []
     for (cohort,), rows in scored.group_by(_COHORT, maintain_order=True):
         version = rows["version"][0]
-        row = cohort_performance(rows, spec.task, spec.gate.metric, classes=_classes(app, spec, versions[version]))
+        classes = _classes(app, spec, versions[version])
+        row = cohort_performance(rows, spec.task, spec.gate.metric, classes=classes)
         measured: dict[str, Any] = {"value": row.value, "n_rows": row.n_rows, "n_matured": row.n_matured}
         about: dict[str, Any] = {"as_of": as_of, "metric": spec.gate.metric, "version": version}
-        reference = versions[version].metrics.get("candidate")
-        details = {"maturity": row.maturity, "reference": reference, "reason": row.reason}
-        app.ledger.record_performance(spec.name, str(cohort), **about, **measured, details=details)
+        before = opened[str(cohort)].details if str(cohort) in opened else {}
+        details = {
+            "maturity": row.maturity,
+            "reference": versions[version].metrics.get("candidate"),
+            "reason": row.reason,
+            "estimate": before.get("estimate"),
+        }
+        sums = _sums(spec, str(cohort), rows, classes, as_of)
+        app.ledger.record_performance(spec.name, str(cohort), **about, **measured, details=details | sums)
         found.append({"cohort": cohort, **about, **details, **measured})
     return found
+
+
+def _sums(spec: ModelSpec, cohort: str, rows: pl.DataFrame, classes: Any, as_of: datetime) -> dict[str, Any]:
+    """Return what adds up over cohorts: sums of scores and labels, labels by age, the loss, and the slices."""
+    label, score = matured_arrays(rows, spec.task, classes)
+    loss = cohort_loss(cohort, spec.gate.metric, label, score)
+    slices = slice_sums(
+        rows,
+        [name for name in spec.monitoring.slices if name in rows.columns],
+        spec.task,
+        spec.gate.metric,
+        classes=classes,
+    )
+    return {
+        "sums": score_sums(rows, spec.task, classes=classes).model_dump(mode="json"),
+        "delays": _delays(rows, cohort, as_of),
+        "loss": None if loss is None else loss.model_dump(mode="json"),
+        "slices": slices.to_dicts(),
+    }
+
+
+def _delays(rows: pl.DataFrame, cohort: str, as_of: datetime) -> dict[str, Any] | None:
+    if rows.is_empty():
+        return None
+    found = cohort_delays(rows.select("known_at", scored_at="_as_of"), cohort, as_of=as_of)
+    return found.model_dump(mode="json")
 
 
 def _classes(app: Ratoon, spec: ModelSpec, version: Version) -> Any:

@@ -8,15 +8,11 @@ import polars as pl
 from ratoon.bootstrap import Ratoon
 from ratoon.contracts.spec import Contract
 from ratoon.declarations import ModelSpec
-from ratoon.drift import DriftReport, DriftSettings, compare
+from ratoon.drift import DriftReport
 from ratoon.evaluation.metrics import GREATER_IS_BETTER
 from ratoon.identity import digest_json
 from ratoon.ledger.records import Version
-from ratoon.policy.values import ChampionSignal, DriftSignal, PerformanceSignal, Signals
-from ratoon.profiles import PROFILE_SCHEMA, merge
-
-_CURRENT_ROWS = 2_000
-"""The current window is the newest batch, and the ones before it until it holds so many rows."""
+from ratoon.policy.values import ChampionSignal, DiagnosisSignal, DriftSignal, PerformanceSignal, Signals
 
 
 def gather_signals(app: Ratoon, spec: ModelSpec, *, as_of: datetime, drift: DriftReport | None = None) -> Signals:
@@ -37,44 +33,9 @@ def gather_signals(app: Ratoon, spec: ModelSpec, *, as_of: datetime, drift: Drif
         new_labelled_rows=new,
         drift=_drift_signal(drift),
         performance=_performance_signal(app, spec, champion),
+        diagnosis=_diagnosis_signal(app, spec.dataset, as_of),
         evidence={"drift": digest_json(drift.model_dump(mode="json"))} if drift is not None else {},
     )
-
-
-def measure_drift(app: Ratoon, spec: ModelSpec, champion: Version, *, as_of: datetime) -> DriftReport | None:
-    """Compare the newest batches with what the champion learned from; None while either side has no profile.
-
-    The cost is the profiles', not the rows': nothing raw is read.
-
-    Args:
-        app: The application.
-        spec: The model.
-        champion: Whose training batches are the reference.
-        as_of: Batches taken later are not seen.
-    """
-    profiles = app.lake.scan_profiles(spec.dataset, schema=PROFILE_SCHEMA, as_of=as_of)
-    frame = profiles.collect()
-    learned = pl.col("_batch").is_in(champion.data.get("batches", []))
-    reference = frame.filter(learned)
-    # Batches from before the champion's window are not learned either, and they are no news.
-    current = _newest(frame.filter(~learned, pl.col("_as_of") > reference["_as_of"].min()))
-    if reference.is_empty() or current.is_empty():
-        return None
-    return compare(merge(_counts(reference)), merge(_counts(current)), settings=DriftSettings())
-
-
-def _newest(profiles: pl.DataFrame) -> pl.DataFrame:
-    batches = (
-        profiles.group_by("_batch")
-        .agg(pl.col("_as_of").first(), pl.col("n").max())
-        .sort("_as_of", "_batch", descending=True)
-    )
-    needed = batches.filter(pl.col("n").cum_sum().shift(1, fill_value=0) < _CURRENT_ROWS)
-    return profiles.join(needed.select("_batch"), on="_batch", how="semi")
-
-
-def _counts(profiles: pl.DataFrame) -> pl.DataFrame:
-    return profiles.drop("_batch", "_as_of")
 
 
 def _labelled_rows(
@@ -113,6 +74,21 @@ def _drift_signal(report: DriftReport | None) -> DriftSignal | None:
         drifted=report.drifted,
         worst_score=report.worst_score,
         n_rows=report.n_rows_current,
+    )
+
+
+def _diagnosis_signal(app: Ratoon, dataset: str, as_of: datetime) -> DiagnosisSignal | None:
+    """Return what the diagnosis of the dataset's newest batch says, where there was something to compare it with."""
+    newest = app.ledger.profiles(dataset, limit=1, until=as_of)
+    if not newest or newest[0].diagnosis is None:
+        return None
+    found = newest[0].diagnosis
+    return DiagnosisSignal(
+        batch_id=newest[0].batch_id,
+        verdict=found["verdict"],
+        advice=found["advice"],
+        causes=sorted({finding["cause"] for finding in found["findings"]}),
+        sentence=found["sentence"],
     )
 
 

@@ -13,7 +13,14 @@ from ratoon.performance.changepoint import (
 )
 from ratoon.performance.cohorts import CohortPerformance, cohort_performance, cohort_table, score_sums
 from ratoon.performance.estimates import Estimate, EstimateHistory, check, make_estimate
-from ratoon.performance.estimation import density_ratio, estimate, estimate_all, estimate_from_histograms
+from ratoon.performance.estimation import (
+    calibrate_histogram,
+    density_ratio,
+    estimate,
+    estimate_all,
+    estimate_from_histograms,
+    estimate_histogram,
+)
 from ratoon.performance.histograms import ScoreHistogram, ScoreSums, merge_histograms, score_histogram
 from ratoon.performance.maturity import CohortDelays, Forecast, Maturity, cohort_delays, enough_by, learn_maturity
 from ratoon.performance.slices import SliceReport, SliceSettings, judge_slices, merge_slices, slice_sums
@@ -39,6 +46,7 @@ __all__ = [
     "SliceReport",
     "SliceSettings",
     "calibrate",
+    "calibrate_histogram",
     "check",
     "cohort_delays",
     "cohort_loss",
@@ -49,6 +57,7 @@ __all__ = [
     "estimate",
     "estimate_all",
     "estimate_from_histograms",
+    "estimate_histogram",
     "judge_change",
     "judge_slices",
     "learn_maturity",

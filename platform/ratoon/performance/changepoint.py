@@ -4,23 +4,24 @@ Method: the change-point model for statistical process control with unknown mean
 Journal of Quality Technology 35(4), 2003), one-sided. After each cohort, the last m = 1, 2, 3, 4, 6, 8, 12, ... cohorts
 are compared with all before them by a two-sample t statistic over cohort means (of the square root of the loss: means
 of bad weeks are skewed to the right, the root of a squared error is in the label's unit, and a share's root has a
-variance that doesn't depend on it). The look's share of the false-alarm
-budget is split over the candidates (Bonferroni), and the budget over looks in equal parts, so that by the union bound
-the chance of any false alarm in ``per_cohorts`` consecutive looks is at most ``false_alarms`` when cohort means are
-independent and normal around one mean: whatever that mean and variance are, from the first look on.
+variance that doesn't depend on it). The budget is split over looks in equal parts, and a look's part over its
+candidates (Bonferroni), so that by the union bound the chance of any false alarm in ``per_cohorts`` consecutive looks
+is at most ``false_alarms`` when these are independent and normal around one mean: whatever that mean and variance are,
+from the first look on.
 
 Real cohorts share weather and season, so that means differ by more than sampling explains, and neighbours are alike:
 
 * The variance between cohorts is estimated from the cohorts (never below what sampling explains); rows only say how
   much a cohort's mean is worth. Tests over rows call every week of bad weather a change.
 * Lag-1 autocorrelation is estimated from the residuals around both means, corrected for its downward bias (Kendall,
-  Biometrika 41, 1954), shrunk towards 0.3 with the weight of 10 cohorts (the flights example has 0.4 by week), and inflates the variance of both means.
+  Biometrika 41, 1954), shrunk towards 0.3 with the weight of 10 cohorts (the flights example has 0.4 by week), and
+  inflates the variance of both means.
 * Skewness to the right that is left is taken out of the statistic by Wilson and Hilferty's cube root.
 * One wild cohort is not a change: a single one needs twenty times the evidence, and several must be worse without
   their worst one too.
 
-Simulated with this budget (5 % of runs a quarter): 0 - 1 % of runs on independent noise, 5 % at an autocorrelation of
-0.5 and on skewed noise, but 10 % at 0.7, which eight cohorts can't tell from a change.
+Simulated with this budget (5 % of 100 runs a quarter): 0 - 1 % on independent noise, 5 % at an autocorrelation of 0.5
+and on skewed noise, but 10 % at 0.7, which eight cohorts can't tell from a change.
 
 Why not a detector of river's? ``tests/benchmarks/bench_changepoint.py`` has them beside this (20 runs of 52 weeks with
 300 rows). Over rows they are as fast: a rise of the error from 0.15 to 0.25 is found in 2 weeks by all but DDM. But rows

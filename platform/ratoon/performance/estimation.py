@@ -12,7 +12,7 @@ Arrays: ``score`` and ``probability`` have shape (n,), finite, in [0, 1].
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -116,41 +116,52 @@ def estimate_all(
     return found
 
 
-def estimate_from_histograms(
-    metric: EstimatedMetric, reference: ScoreHistogram, current: ScoreHistogram, weight: Array | None = None
-) -> Expected:
+def calibrate_histogram(reference: ScoreHistogram) -> Calibration:
+    """Learn what scores have turned out to mean from counts alone, each score at its bin's centre.
+
+    Raises:
+        EmptyWindowError: The histogram holds no label.
+    """
+    zeros, ones = np.array(reference.zeros, dtype=np.float64), np.array(reference.ones, dtype=np.float64)
+    n = zeros + ones
+    fitted = calibrate(_CENTRES, ones / np.maximum(n, 1.0), n)
+    return replace(fitted, n_effective=float(n.sum()))
+
+
+def estimate_histogram(metric: EstimatedMetric, current: ScoreHistogram, calibration: Calibration) -> Expected:
     """Estimate the metric of all of a histogram's rows, labelled or not, from counts alone.
 
     A score is taken at its bin's centre, 0.0025 from it at most. Predictions are exact since 0.5 is an edge;
     ``binning_error`` bounds what the centres change in the value, given the calibration per bin.
 
     Args:
-        metric: As in :func:`estimate`.
-        reference: Labelled rows that calibrate.
+        metric: As in :func:`estimate_all`.
         current: Rows to estimate.
-        weight: Weight of the reference's rows per bin, shape (200,), >= 0, for the importance-weighted form.
+        calibration: From :func:`calibrate_histogram`, or, where the reference's rows are at hand, from
+            :func:`ratoon.performance.calibration.calibrate`, with weights for the importance-weighted form.
 
     Raises:
-        EmptyWindowError: A side has no rows, or the metric is not defined.
+        EmptyWindowError: There is no row, or the metric is not defined.
         ConfigError: Not one of :data:`ESTIMATED`.
     """
-    zeros, ones = np.array(reference.zeros, dtype=np.float64), np.array(reference.ones, dtype=np.float64)
-    n, weights = zeros + ones, np.ones(N_BINS) if weight is None else np.asarray(weight, dtype=np.float64)
     rows = np.array(current.zeros, dtype=np.float64) + np.array(current.ones) + np.array(current.unknown)
-    if not n.any() or not rows.any():
-        raise EmptyWindowError(f"{metric} can't be estimated: the reference has no label, or there is no row")
-    fitted = calibrate(_CENTRES, ones / np.maximum(n, 1.0), n * weights)
-    effective = float((n @ weights) ** 2 / (n @ np.square(weights)))
-    calibration = Calibration(fitted.scores, fitted.probabilities, effective)
+    if not rows.any():
+        raise EmptyWindowError(f"{metric} can't be estimated: there is no row; widen the window")
     probability = calibration(_CENTRES)
     value, sampling = expected_metric(metric, _CENTRES, probability, rows)
     total = int(rows.sum())
-    return Expected(
-        value,
-        _with_reference(sampling, total, calibration),
-        _binning_error(metric, probability, rows),
-        total,
-    )
+    sampling = _with_reference(sampling, total, calibration)
+    return Expected(value, sampling, _binning_error(metric, probability, rows), total)
+
+
+def estimate_from_histograms(metric: EstimatedMetric, reference: ScoreHistogram, current: ScoreHistogram) -> Expected:
+    """Estimate the metric of a histogram's rows from a labelled one: :func:`estimate_histogram` after calibrating.
+
+    Raises:
+        EmptyWindowError: The reference holds no label, there is no row, or the metric is not defined.
+        ConfigError: Not one of :data:`ESTIMATED`.
+    """
+    return estimate_histogram(metric, current, calibrate_histogram(reference))
 
 
 def expected_metric(metric: EstimatedMetric, score: Array, probability: Array, rows: Array) -> tuple[float, float]:

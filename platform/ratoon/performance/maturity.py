@@ -69,7 +69,7 @@ class Forecast(Strict):
     share_needed: float
     enough: bool
     late: bool = Field(
-        description="It is more than 5 points behind every earlier cohort at its age: a file of labels may be missing."
+        description="It is more than 5 points behind nine in ten of the others at its age: a file of labels may be missing."
     )
     at: Instant | None = Field(description="By about then; None when never, or when it can't be said.")
     low: Instant | None = Field(
@@ -89,18 +89,24 @@ class Maturity:
         share: By bin, never falling; constant after the oldest age that was seen, shape (bins,).
         observed_s: The oldest age that was seen, in seconds: beyond it nothing is known.
         cohorts: One share per bin for each cohort, NaN beyond its own age, shape (cohorts, bins).
+        names: Of these cohorts.
         n_rows: Rows that it was learned from.
     """
 
     share: Array
     observed_s: float
     cohorts: Array
+    names: tuple[str, ...]
     n_rows: int
 
     @property
     def n_cohorts(self) -> int:
         """Return the number of cohorts that it was learned from."""
-        return len(self.cohorts)
+        return len(self.names)
+
+    def others(self, cohort: str) -> Array:
+        """Return the shares of all cohorts but one."""
+        return self.cohorts[[name != cohort for name in self.names]]
 
     def expected_share(self, age_s: float) -> float | None:
         """Return the expected share of labels known at an age; None while too few cohorts were seen.
@@ -176,7 +182,8 @@ def learn_maturity(cohorts: Sequence[CohortDelays]) -> Maturity:
     hazard = np.divide(events, at_risk, out=np.zeros(_N_BINS), where=at_risk > 0)
     oldest = max((cohort.age_s for cohort in seen), default=0.0)
     share: Array = np.subtract(1.0, np.cumprod(1.0 - hazard), dtype=np.float64)
-    return Maturity(share, oldest, curves, sum(cohort.n_rows for cohort in seen))
+    names = tuple(cohort.cohort for cohort in seen)
+    return Maturity(share, oldest, curves, names, sum(cohort.n_rows for cohort in seen))
 
 
 def enough_by(
@@ -185,7 +192,7 @@ def enough_by(
     """Forecast when enough labels of a cohort will be known.
 
     What is open follows the course of earlier cohorts from this one's age on: of the rows that were open then, the
-    same share gets its label by each later age. A cohort that is well behind every earlier one is called late instead.
+    same share gets its label by each later age. A cohort that is well behind the others is called late instead.
 
     Args:
         cohort: The cohort as it stands.
@@ -206,7 +213,7 @@ def enough_by(
     if needed <= 0:
         raise ConfigError(f"a share of {needed} labels is always known; ask for more than 0")
     known = cohort.n_known / cohort.n_rows
-    late, usual = _is_late(maturity, cohort.age_s, known)
+    late, usual = _is_late(maturity.others(cohort.cohort), cohort.age_s, known)
     onwards = maturity.share if late else _onwards(maturity.share, cohort.age_s, known)
     ceiling = float(onwards[-1]) if maturity.n_cohorts >= MIN_COHORTS else None
     open_question = ceiling is not None and known < needed and not late
@@ -273,11 +280,13 @@ def _ends(maturity: Maturity, age_s: float, known: float, needed: float) -> tupl
     return at, min(order[math.floor(_TAILS[0] * last)], at), max(order[math.ceil(_TAILS[1] * last)], at)
 
 
-def _is_late(maturity: Maturity, age_s: float, known: float) -> tuple[bool, float]:
-    """Return whether every earlier cohort was well ahead at this age, and the least share of any."""
-    then = [share for curve in maturity.cohorts if not math.isnan(share := _at(curve, age_s))]
-    least = min(then, default=0.0)
-    return len(then) >= MIN_COHORTS and known < least - _BEHIND, least
+def _is_late(earlier: Array, age_s: float, known: float) -> tuple[bool, float]:
+    """Return whether nine in ten of the other cohorts were well ahead at this age, and what they had at least."""
+    then = sorted(share for curve in earlier if not math.isnan(share := _at(curve, age_s)))
+    if len(then) < MIN_COHORTS:
+        return False, 0.0
+    least = then[math.floor(_TAILS[0] * (len(then) - 1))]
+    return known < least - _BEHIND, least
 
 
 def _after(scored_at: datetime, age_s: float) -> datetime | None:
@@ -292,7 +301,7 @@ def _sentence(found: Mapping[str, Any], usual: float) -> str:
     if found["ceiling"] is None:
         return f"{known}; when {needed:.0%} will be can't be said from {n} earlier cohort{'s' * (n != 1)}."
     if found["late"]:
-        return f"{known}; it is late: each of {n} earlier cohorts had at least {usual:.0%} at this age."
+        return f"{known}; it is late: of {n} cohorts nine in ten had at least {usual:.0%} at this age."
     if found["at"] is None:
         return f"{known}; {needed:.0%} is not expected: about {found['ceiling']:.0%} ever get a label, by {n} earlier cohorts."
     low, high = found["low"], found["high"]

@@ -84,6 +84,7 @@ class FakeLedger:
         self.reported: list[str] = []
         self.cancelled: list[tuple[str, str]] = []
         self.cohorts: list[Performance] = []
+        self.drift_records: list[Any] = []
         self.known: dict[str, Retrain] = {}
         self.met: list[str] = []
 
@@ -151,6 +152,9 @@ class FakeLedger:
 
     def performance(self, model: str) -> list[Performance]:
         return self.cohorts
+
+    def drift(self, model: str, *, limit: int) -> list[Any]:
+        return self.drift_records[:limit]
 
     def batches(self, dataset: str, *, role: str | None = None, limit: int | None = None) -> list[Any]:
         return self.taken

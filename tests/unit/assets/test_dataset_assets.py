@@ -26,6 +26,13 @@ def shown(instance: dg.DagsterInstance, stage: str) -> list[dg.AssetMaterializat
     return [record.asset_materialization for record in reversed(records)]
 
 
+def profiled(diagnosis: dict[str, Any] | None) -> SimpleNamespace:
+    moments = dict.fromkeys(("mean", "sd", "min", "max", "distinct"), 1.0)
+    column = {"column": "items", "kind": "numeric", "missing": 0.3, **moments}
+    about = {"batch_id": "batch-1", "as_of": None, "n_rows": 10, "binning_digest": "b" * 64}
+    return SimpleNamespace(**about, columns=[column], diagnosis=diagnosis)
+
+
 def test_every_file_is_one_materialization_so_that_its_numbers_plot(
     project: Project,
     application: Any,
@@ -80,7 +87,7 @@ def test_a_quarantined_row_is_a_warning_and_a_refused_file_an_error(
     seen = []
     for files in ([batch(1)], [batch(1, rows_quarantined=1, rows_kept=99)], [batch(1), refused]):
         loop.ingest_arrivals = lambda app, dataset, *, limit, on_batch, files=files: files
-        [check] = run(project, application, instance).get_asset_check_evaluations()
+        [check, _] = run(project, application, instance).get_asset_check_evaluations()
         seen.append((check.passed, check.severity))
     assert seen[0][0] is True
     assert seen[1:] == [(False, dg.AssetCheckSeverity.WARN), (False, dg.AssetCheckSeverity.ERROR)]
@@ -99,10 +106,23 @@ def test_choosing_only_the_profile_takes_no_file(
 ) -> None:
     taken: list[str] = []
     loop.ingest_arrivals = lambda app, dataset, *, limit, on_batch: taken.append(dataset) or []
-    column = {"column": "items", "nulls": 3}
-    loop.profile_pending = lambda app, dataset: [
-        SimpleNamespace(batch_id="batch-1", as_of=None, n_rows=10, columns=[column], binning_digest="b" * 64)
-    ]
+    loop.profile_pending = lambda app, dataset: [profiled(None)]
     assert run(project, application, instance, ["profile"]).success
     assert taken == []
-    assert shown(instance, "profile")[0].metadata["null_share"].value == 0.3
+    assert shown(instance, "profile")[0].metadata["missing_share"].value == 0.3
+
+
+def test_a_broken_batch_is_an_error_and_an_unclear_one_a_warning(
+    project: Project, application: Any, instance: dg.DagsterInstance, loop: ModuleType
+) -> None:
+    finding = {"cause": "unit_change", "columns": ["items"], "sentence": "items is 1000 times larger", "advice": "hold"}
+    seen = []
+    for verdict in (None, "clean", "shift", "unclear", "broken"):
+        diagnosis = verdict and {"verdict": verdict, "sentence": f"it is {verdict}", "findings": [finding]}
+        loop.profile_pending = lambda app, dataset, diagnosis=diagnosis: [profiled(diagnosis)]
+        [check] = run(project, application, instance, ["profile"]).get_asset_check_evaluations()
+        seen.append((check.passed, check.severity if not check.passed else None))
+    warn, error = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+    assert seen == [(True, None), (True, None), (True, None), (False, warn), (False, error)]
+    assert "items is 1000 times larger" in check.metadata["findings"].value
+    assert shown(instance, "profile")[-1].metadata["diagnosis"].value == "broken"

@@ -53,9 +53,18 @@ def test_the_gate_blocks_and_the_other_checks_do_not(root: Path) -> None:
     checks = {f"{'/'.join(key.asset_key.path)}:{key.name}": graph.get(key).blocking for key in graph.asset_check_keys}
     assert checks == {
         "deliveries/dataset:contract": False,
+        "deliveries/profile:data_fault": False,
         "late/drift:drift": False,
+        "late/drift:drift_selftest": False,
         "late/evaluation:promotion_gate": True,
     }
+
+
+def test_the_loop_never_runs_the_self_test_which_people_execute(root: Path) -> None:
+    repository = load_project_defs(root).get_repository_def()
+    graph = repository.get_job("ratoon").asset_layer.asset_graph
+    checks = {key.name for key in graph.asset_check_keys}
+    assert checks == {"contract", "data_fault", "drift", "promotion_gate"}
 
 
 def test_there_is_one_job_and_both_sensors_run_from_the_start(root: Path) -> None:

@@ -3,9 +3,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from ratoon.declarations import Project
 from ratoon.ledger.records import Performance
+from ratoon_assets import evidence
 from ratoon_assets.monitor_assets import monitor_assets
 
 NAME = "late"
@@ -104,3 +106,47 @@ def test_an_event_that_only_leads_to_a_decision_shows_no_numbers(
     )
     assert run(project, application, instance).success
     assert len(shown(instance, "performance")) == 1
+
+
+def test_the_last_drift_report_shows_every_column_with_its_course(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    loop.monitor_model = lambda app, model, *, on_step: iter([step(1), step(2), step(3)])
+    application.ledger.drift_records = [SimpleNamespace(report=step(number).drift) for number in (3, 2, 1)]
+    assert run(project, application, instance, ["drift"]).success
+    drift = shown(instance, "drift")
+    assert ["columns" in one.metadata for one in drift] == [False, False, True]
+    lines = drift[-1].metadata["columns"].value.splitlines()
+    assert lines[2].startswith("| **carrier** | ▁▁█ | 0.400 of 0.1 |")
+    assert lines[3].startswith("| items | ▁▁▁ | 0.010 of 0.1 |")
+
+
+def test_the_estimate_made_before_labels_stands_beside_the_metric(
+    project: Project,
+    application: Any,
+    instance: dg.DagsterInstance,
+    loop: ModuleType,
+    step: Callable[..., SimpleNamespace],
+) -> None:
+    estimate = {"value": 0.72, "low": 0.7, "high": 0.74, "sentence": "auc is estimated at 0.72"}
+    cohort = step(1).performance[0] | {"estimate": estimate}
+    loop.monitor_model = lambda app, model, *, on_step: iter([step(1, performance=[cohort])])
+    assert run(project, application, instance, ["performance"]).success
+    metadata = shown(instance, "performance")[-1].metadata
+    assert metadata["estimate.value"].value == 0.72 and metadata["maturity"].value == 0.9
+    assert metadata["estimate.says"].value == "auc is estimated at 0.72"
+
+
+def test_a_column_that_an_earlier_report_lacks_is_a_gap_in_its_course() -> None:
+    old = {"columns": [{"column": "a", "score": 0.1}]}
+    new = {"columns": [{"column": "a", "score": None}, {"column": "b", "score": 0.2}]}
+    assert evidence.column_scores([old, new, old]) == {"a": [0.1, None, 0.1], "b": [None, 0.2]}
+
+
+def test_a_columns_own_dial_is_its_threshold() -> None:
+    settings = {"min_effect": 0.1, "columns": {"a": {"min_effect": 0.3}, "b": {"min_effect": None}}}
+    assert [evidence.smallest_effect(settings, name) for name in "abc"] == pytest.approx([0.3, 0.1, 0.1])

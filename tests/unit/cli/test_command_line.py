@@ -36,7 +36,7 @@ def test_starting_a_project_loads_neither_data_libraries_nor_an_orchestrator(tmp
 
 
 def test_the_commands_are_the_ones_that_the_docs_promise() -> None:
-    promised = "init check schema up demo replay status why report lineage quarantine selftest"
+    promised = "init check schema up demo replay status why report lineage quarantine drift selftest"
     promised += " alerts metrics doctor trigger promote rollback cancel mute unmute resolve"
     assert promised.split() == NAMES
 

@@ -8,15 +8,19 @@ import pytest
 from ratoon.contracts.spec import Contract
 from ratoon.drift import DriftReport, DriftSettings, compare
 from ratoon.errors import DataError
-from ratoon.profiles import PROFILE_SCHEMA, Binning, ColumnBinning, make_binning, merge, profile
+from ratoon.monitoring import ColumnDials
+from ratoon.profiles import PROFILE_SCHEMA, Binning, ColumnBinning, make_binning, make_reference, merge, profile
 
 N = 5_000
 EDGES = np.quantile(np.random.default_rng(0).normal(size=100_000), np.arange(1, 20) / 20)
 ZIPF = 1 / np.arange(1, 41) / np.sum(1 / np.arange(1, 41))
 
 
+_ZEROS = ("nulls", "nans", "infs", "rest", "rest_singletons")
+
+
 def _row(name, kind, counts, **more):
-    full = dict.fromkeys(PROFILE_SCHEMA) | dict.fromkeys(("nulls", "nans", "infs", "rest", "rest_singletons"), 0)
+    full = dict.fromkeys(PROFILE_SCHEMA) | dict.fromkeys(_ZEROS, 0) | {"center": 0.0}
     full |= {"column": name, "kind": kind, "binning": "d" * 64, "counts": list(counts), **more}
     full["n"] = sum(counts) + full["nulls"] + full["nans"] + full["infs"] + full["rest"]
     if kind == "category":
@@ -81,13 +85,13 @@ def test_small_windows_raise_no_alarm_by_their_noise():
     [
         (lambda rng: _number(rng, "x", shift=0.5), "x", "distribution"),
         (lambda rng: _number(rng, "x", null_rate=0.07), "x", "null_rate"),
-        (lambda rng: _category(rng, "x", new=0.03), "x", "rest"),
+        (lambda rng: _category(rng, "x", new=0.03), "x", "new_category"),
     ],
     ids=["half a standard deviation", "five points more nulls", "a new category of 3 %"],
 )
 def test_a_change_that_matters_is_found_every_time_and_blamed_on_its_column(change, column, reason):
     rng = np.random.default_rng(6)
-    make = _category if reason == "rest" else _number
+    make = _category if reason == "new_category" else _number
     for _ in range(40):
         others = [[_number(rng, f"n{i:02d}") for i in range(9)] for _ in range(2)]
         report = compare(_frame([make(rng, "x"), *others[0]]), _frame([change(rng), *others[1]]))
@@ -95,11 +99,50 @@ def test_a_change_that_matters_is_found_every_time_and_blamed_on_its_column(chan
         assert reason in report.columns[0].reasons
 
 
-def test_a_quarter_of_a_standard_deviation_matters_only_where_the_dial_says_so():
+def test_a_quarter_of_a_standard_deviation_matters_unless_the_dial_says_otherwise():
     rng = np.random.default_rng(7)
     sides = _frame([_number(rng, "x")]), _frame([_number(rng, "x", shift=0.25)])
-    assert compare(*sides).drifted == []
-    assert compare(*sides, DriftSettings(min_effect=0.02)).drifted == ["x"]
+    assert compare(*sides).drifted == ["x"]
+    assert compare(*sides, DriftSettings(min_effect=0.1)).drifted == []
+    assert compare(*sides, DriftSettings(columns={"x": ColumnDials(min_effect=0.1)})).drifted == []
+
+
+def test_each_column_has_its_own_dials():
+    rng = np.random.default_rng(7)
+    before = _frame([_number(rng, "x"), _number(rng, "y", null_rate=0), _category(rng, "z")])
+    after = _frame([_number(rng, "x"), _number(rng, "y", null_rate=0.05), _category(rng, "z", new=0.03)])
+    assert set(compare(before, after).drifted) == {"y", "z"}
+    dials = {"y": ColumnDials(null_rate_change=0.1), "z": ColumnDials(new_category_share=0.1, min_effect=1.0)}
+    assert compare(before, after, DriftSettings(columns=dials)).drifted == []
+
+
+@pytest.mark.parametrize(
+    ("change", "dial"),
+    [
+        (lambda n: _row("x", "category", [n - n // 50, n // 50], nulls=n // 50), {"null_rate_change": 0.01}),
+        (lambda n: _row("x", "category", [n - n // 200, 0], rest=n // 200), {"new_category_share": 0.001}),
+        (lambda n: _row("x", "category", [n - n // 40, n // 40]), {"min_effect": 0.001}),
+    ],
+    ids=["missing values", "new values", "shares"],
+)
+def test_a_change_that_is_certain_but_small_is_flagged_only_where_so_little_matters(change, dial):
+    n = 1_000_000
+    before = _frame([_row("x", "category", [n - n // 50, n // 50])])
+    if "new_category_share" in dial:
+        before = _frame([_row("x", "category", [n, 0])])
+    after = _frame([change(n)])
+    assert compare(before, after).drifted == []
+    assert compare(before, after, DriftSettings(**dial)).drifted == ["x"]
+
+
+def test_an_ignored_column_is_not_in_the_report():
+    before, after = (
+        _frame([_row("a", "category", [500, 500]), _row("b", "category", c)]) for c in ([9, 991], [991, 9])
+    )
+    assert compare(before, after).drifted == ["b"]
+    report = compare(before, after, DriftSettings(columns={"b": ColumnDials(ignore=True)}))
+    assert [column.column for column in report.columns] == ["a"]
+    assert not report.alarm
 
 
 def test_a_large_effect_that_may_be_chance_is_not_flagged():
@@ -127,9 +170,11 @@ def test_nan_and_infinity_are_missing_values_like_nulls():
 def test_rare_values_that_the_reference_cannot_have_seen_are_no_new_category():
     # 300 of the reference's 10,000 values are single ones: 3 % of the next batch is expected to be unseen
     reference = _frame([_row("x", "category", [9_700, *[1] * 300])])
-    expected, new = (_frame([_row("x", "category", [9_700 - n, *[1] * 300], rest=n)]) for n in (300, 700))
+    expected, new = (
+        _frame([_row("x", "category", [10_000 - n, *[0] * 300], rest=n, rest_singletons=300)]) for n in (300, 700)
+    )
     assert compare(reference, expected).drifted == []
-    assert "rest" in compare(reference, new).columns[0].reasons
+    assert "new_category" in compare(reference, new).columns[0].reasons
 
 
 def test_the_batch_that_made_the_bins_is_a_fair_reference_for_the_next_one():
@@ -173,6 +218,73 @@ def test_keys_are_not_judged_and_identifiers_only_by_what_is_missing():
     assert report.drifted == ["s"]
 
 
+def test_the_verdict_does_not_depend_on_the_order_of_columns_batches_or_rows():
+    rng = np.random.default_rng(11)
+    frames = [
+        pl.DataFrame(
+            {"b": rng.normal(shift, 1, 1_500), "a": rng.normal(size=1_500), "c": rng.choice(list("xyz"), 1_500)}
+        )
+        for shift in (0, 0.4)
+    ]
+    binning = make_binning(frames[0])
+    reference, current = (profile(frame, binning) for frame in frames)
+    report = compare(reference, current)
+    assert report.drifted == ["b"]
+    assert compare(reference.sample(fraction=1, shuffle=True, seed=1), current.reverse()) == report
+    parts = [
+        profile(frames[1][at : at + 500].sample(fraction=1, shuffle=True, seed=at), binning) for at in (1_000, 0, 500)
+    ]
+    again = compare(reference, merge(parts))
+    assert again.drifted == report.drifted
+    assert [c.p_value for c in again.columns] == [c.p_value for c in report.columns]
+    assert [c.sentence for c in again.columns] == [c.sentence for c in report.columns]
+
+
+def test_small_alpha_flags_less_and_is_what_the_report_says():
+    before, after = (_frame([_row("x", "category", counts)]) for counts in ([500, 500], [420, 580]))
+    assert compare(before, after).drifted == ["x"]
+    report = compare(before, after, alpha=1e-6)
+    assert report.drifted == []
+    assert (report.alpha, compare(before, after).alpha) == (1e-6, 0.01)
+    assert not compare(before, after, alpha=0).alarm
+
+
+def test_benjamini_hochberg_flags_more_of_many_weak_changes_than_holm():
+    counts = {f"c{at:02d}": ([500, 500], [570 - at, 430 + at]) for at in range(20)}
+    sides = [_frame([_row(name, "category", both[side]) for name, both in counts.items()]) for side in (0, 1)]
+    loose = {"min_effect": 1e-4, "alpha": 0.05}
+    found = [set(compare(*sides, DriftSettings(correction=name, **loose)).drifted) for name in ("holm", "fdr")]
+    assert found[0] < found[1]
+
+
+def test_columns_that_miss_nothing_do_not_weaken_the_test_of_the_one_that_does():
+    # 11 of 200 against none: twice C(200, 11) / C(400, 11) = .00074, within the null rates' share of alpha
+    def side(nulls, others):
+        lost = _row("x", "identifier", [], nulls=200) | {"nulls": nulls}
+        return _frame([lost, *(_row(f"y{at}", "identifier", [], nulls=200) | {"nulls": others} for at in range(30))])
+
+    settings = DriftSettings(min_rows=100)
+    assert compare(side(0, 0), side(11, 0), settings).drifted == ["x"]
+    assert compare(side(0, 20), side(11, 20), settings).drifted == []
+
+
+def test_the_report_is_ranked_by_severity_times_importance():
+    reference = _frame([_row(name, "category", [500, 500]) for name in "abc"])
+    current = _frame([_row(n, "category", c) for n, c in zip("abc", ([250, 750], [50, 950], [300, 700]), strict=True)])
+    report = compare(reference, current, importance={"a": 0.5, "b": 0.01})
+    assert report.drifted == ["a", "b", "c"]
+    assert [column.importance for column in report.columns] == [0.5, 0.01, 0.0]
+    plain = compare(reference, current)
+    assert plain.drifted == ["b", "a", "c"]
+    assert plain.columns[0].importance is None
+
+
+def test_nothing_is_known_of_distances_where_nothing_was_counted():
+    column = compare(*(_frame([_row("t", "time", [], nulls=600) | {"nulls": 0}]) for _ in "ab")).columns[0]
+    assert (column.score, column.js, column.ks, column.wasserstein, column.mean_current) == (None,) * 5
+    assert column.test == "null_rate"
+
+
 def test_drifted_columns_come_worst_first():
     reference = _frame([_row(name, "category", [500, 500]) for name in "abc"])
     current = _frame(
@@ -213,16 +325,20 @@ def test_sentences_say_what_moved_from_where_to_where():
         ]
     )
     said = {column.column: column.sentence for column in compare(reference, current).columns}
-    assert said["tail"] == "tail: rows without a value went from 0.0% to 40.0%"
-    assert "the mean went from 10 to 15 (PSI" in said["dep"]
+    assert said["tail"] == "tail: rows without a value went from 0.0% to 40.0% (p < 1e-06, 1,000 against 1,000 rows)"
+    assert "the mean went from 10 to 15" in said["dep"]
+    assert "(PSI " in said["dep"]
+    assert "p < 1e-06, 1,000 against 1,000 rows" in said["dep"]
     assert "'v0' went from 50.0% to 20.0%" in said["carrier"]
     assert "values outside the listed ones went from 0.0% to 10.0%" in said["carrier"]
     assert compare(reference, reference).sentence == "None of 3 columns drifted."
-    assert compare(reference, current).sentence == "3 of 3 columns drifted: tail, dep, carrier."
+    assert compare(reference, current).sentence == "3 of 3 columns drifted: dep, carrier, tail."
 
 
 def test_personal_data_is_judged_without_its_mean():
-    binning = Binning(columns={"age": ColumnBinning(kind="numeric", type="int", pii=True, edges=[30.0, 50.0])})
+    binning = Binning(
+        columns={"age": ColumnBinning(kind="numeric", type="int", pii=True, edges=[0.0, 30.0, 50.0, 90.0])}, joint=[]
+    )
     sides = [profile(pl.DataFrame({"age": ages}), binning) for ages in ([20, 40, 60] * 300, [60] * 900)]
     column = compare(*sides).columns[0]
     assert column.flagged
@@ -243,3 +359,77 @@ def test_profiles_of_other_bins_or_unmerged_ones_are_refused():
         compare(one, one.with_columns(binning=pl.lit("e" * 64)))
     with pytest.raises(DataError, match="merge the profiles"):
         compare(pl.concat([one, one]), one)
+
+
+def _correlated(rng, n, correlation, **more):
+    x, e = rng.normal(size=(2, n))
+    return pl.DataFrame(
+        {"x": x, "y": correlation * x + (1 - correlation**2) ** 0.5 * e, "z": rng.normal(size=n), **more}
+    )
+
+
+def _joint_report(rng, before, after, settings=None, n=5_000):
+    made = make_reference(_correlated(rng, n, before))
+    return compare(made.profile, profile(_correlated(rng, n, after), made.binning), settings)
+
+
+def test_a_rotation_that_keeps_every_columns_distribution_is_found_in_the_pair_and_in_no_column():
+    report = _joint_report(np.random.default_rng(12), 0.8, -0.8)
+    assert report.drifted == []
+    assert report.alarm
+    assert [(pair.first, pair.second) for pair in report.joint.pairs] == [("x", "y")]
+    assert report.joint.pairs[0].correlation_current == pytest.approx(-0.8, abs=0.03)
+    assert "the correlation of x and y went from 0.7" in report.sentence
+
+
+def test_pairs_that_did_not_change_raise_no_alarm():
+    rng = np.random.default_rng(13)
+    settings = DriftSettings(alpha=1e-4)
+    assert not any(_joint_report(rng, r, r, settings, n=500).alarm for r in (0, 0.5, 0.95) for _ in range(12))
+
+
+def test_a_correlation_that_changes_by_less_than_matters_is_not_flagged():
+    report = _joint_report(np.random.default_rng(14), 0.1, 0.5, DriftSettings(correlation_change=0.5))
+    assert report.joint.p_value < 1e-6
+    assert not report.alarm
+
+
+def test_an_ignored_column_is_in_no_pair():
+    settings = DriftSettings(columns={"y": ColumnDials(ignore=True)})
+    assert not _joint_report(np.random.default_rng(15), 0.8, -0.8, settings).alarm
+
+
+def test_a_column_that_lost_values_is_blamed_for_that_and_not_for_its_thinned_correlation():
+    rng = np.random.default_rng(16)
+    made = make_reference(_correlated(rng, 5_000, 0.9))
+    lost = _correlated(rng, 5_000, 0.9).with_columns(pl.when(pl.int_range(5_000) % 2 == 0).then("y").alias("y"))
+    report = compare(made.profile, profile(lost, made.binning))
+    assert report.drifted == ["y"]
+    assert report.joint.pairs == []
+
+
+def test_a_column_that_became_constant_has_no_correlation():
+    rng = np.random.default_rng(17)
+    made = make_reference(_correlated(rng, 1_000, 0.9))
+    stuck = _correlated(rng, 1_000, 0.9).with_columns(y=pl.lit(0.1))
+    report = compare(made.profile, profile(stuck, made.binning))
+    assert report.drifted == ["y"]
+    assert report.joint.pairs == []
+
+
+def test_more_columns_take_no_longer_than_their_number():
+    import time
+
+    def seconds(n_columns):
+        rng = np.random.default_rng(18)
+        sides = [_frame([_null_number(rng, f"n{at:04d}", 5_000) for at in range(n_columns)]) for _ in "ab"]
+        taken = []
+        for _ in range(3):
+            start = time.process_time()
+            compare(*sides)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    few, many = seconds(60), seconds(600)
+    assert many < 20 * few
+    assert many < 1.0

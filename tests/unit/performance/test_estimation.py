@@ -10,9 +10,11 @@ from ratoon.evaluation.metrics import metric_value
 from ratoon.performance import (
     Calibration,
     calibrate,
+    calibrate_histogram,
     density_ratio,
     estimate,
     estimate_from_histograms,
+    estimate_histogram,
     score_histogram,
 )
 from ratoon.performance.estimation import ESTIMATED, estimate_all, expected_metric
@@ -140,9 +142,9 @@ def test_histograms_estimate_within_their_binning_error(metric):
     label = (rng.random(20_000) < reference**1.3).astype(float)
     score = np.clip(rng.choice(centre, size=3_000) + rng.uniform(-0.0024, 0.0024, size=3_000), 0, 1)
     fitted = calibrate(reference, label)
-    found = estimate_from_histograms(
-        metric, score_histogram(reference, label), score_histogram(score, np.full(3_000, math.nan))
-    )
+    by_bin = calibrate_histogram(score_histogram(reference, label))
+    assert by_bin.n_effective == 20_000
+    found = estimate_histogram(metric, score_histogram(score, np.full(3_000, math.nan)), by_bin)
     # The calibration is taken per bin, so that the raw side is given the probability of each score's bin.
     order = np.argsort(score)
     binned = fitted(centre)[np.minimum((score[order] * 200).astype(int), 199)]
@@ -150,14 +152,20 @@ def test_histograms_estimate_within_their_binning_error(metric):
     assert abs(found.value - raw) <= found.binning_error + 1e-9
     assert (found.binning_error == 0) == (metric in {"accuracy", "f1"})
     assert found.n_rows == 3_000
+    assert found == estimate_from_histograms(
+        metric, score_histogram(reference, label), score_histogram(score, np.full(3_000, math.nan))
+    )
+
+
+def test_a_histogram_takes_the_weighted_calibration_of_raw_rows():
+    weighted = calibrate(np.array([0.1, 0.1, 0.9]), np.array([0, 1, 1]), np.array([3.0, 1.0, 1.0]))
+    current = score_histogram(np.array([0.1, 0.9]), np.array([math.nan, math.nan]))
+    assert estimate_histogram("accuracy", current, weighted).value == pytest.approx((0.75 + 1.0) / 2, abs=0.005)
 
 
 def test_histograms_without_labels_or_rows_can_not_estimate():
-    labelled, open_rows = (
-        score_histogram(np.array([0.5]), np.array([1.0])),
-        score_histogram(np.array([0.5]), np.array([math.nan])),
-    )
-    with pytest.raises(EmptyWindowError, match="no label"):
-        estimate_from_histograms("accuracy", open_rows, labelled)
+    open_rows = score_histogram(np.array([0.5]), np.array([math.nan]))
+    with pytest.raises(EmptyWindowError, match="needs labelled rows"):
+        calibrate_histogram(open_rows)
     with pytest.raises(EmptyWindowError, match="no row"):
-        estimate_from_histograms("accuracy", labelled, labelled - labelled)
+        estimate_histogram("accuracy", open_rows - open_rows, _IDENTITY)

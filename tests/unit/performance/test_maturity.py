@@ -116,7 +116,15 @@ def test_a_cohort_whose_labels_did_not_come_is_late_not_hopeless():
     maturity = learn_maturity([_cohort(n, [1] * 8, as_of, never=2) for n in range(6)])
     found = enough_by(_cohort(28, [], as_of, never=10), maturity, share=0.5)
     assert (found.late, found.at, found.ceiling) == (True, None, pytest.approx(0.8))
-    assert found.sentence.endswith("it is late: each of 6 earlier cohorts had at least 80% at this age.")
+    assert found.sentence.endswith("it is late: of 6 cohorts nine in ten had at least 80% at this age.")
+
+
+def test_a_late_cohort_is_not_compared_with_itself():
+    as_of = _START + 200 * _DAY
+    late = _cohort(28, [], as_of, never=10)
+    maturity = learn_maturity([*[_cohort(n, [1] * 8, as_of, never=2) for n in range(6)], late])
+    assert maturity.n_cohorts == 7
+    assert enough_by(late, maturity, share=0.5).late
 
 
 def test_enough_is_enough():

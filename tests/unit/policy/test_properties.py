@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from ratoon.identity import canonical_json
 from ratoon.policy.decide import decide
 from ratoon.policy.spec import Drift, Guards, MaxAge, NewRows, Performance, Policy
-from ratoon.policy.values import ChampionSignal, DiagnosisSignal, Decision, DriftSignal, PerformanceSignal, PolicyState, Signals
+from ratoon.policy.values import (
+    ChampionSignal,
+    Decision,
+    DiagnosisSignal,
+    DriftSignal,
+    PerformanceSignal,
+    PolicyState,
+    Signals,
+)
 
 instants = st.datetimes(
     min_value=datetime(1900, 1, 1),

@@ -1,4 +1,4 @@
-"""The command that tries a drift configuration on its own reference."""
+"""Commands about drift: what the newest report says, and what its settings would do on their own reference."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from ratoon.cli.output import Block, Table, answer
 from ratoon.cli.session import open_ratoon
 
 if TYPE_CHECKING:
-    from ratoon.drift import SelfTest
+    from ratoon.drift import ColumnDrift, DomainTest, DriftReport, SelfTest
 
 
 def selftest(
@@ -49,6 +49,59 @@ def selftest(
     record = {"model": model, "sentence": found.sentence, **found.model_dump(mode="json"), "picture": file}
     answer(record, _blocks(model, found, file), as_json=options.json)
     return OK
+
+
+def drift(model: str, *, domain: bool = False, seed: int = 0, options: Options = DEFAULTS) -> int:
+    """Say how a model's newest batches differ from what its champion learned from.
+
+    Args:
+        model: The model.
+        domain: Also let a classifier try to tell the windows' raw rows apart: it sees what no single column shows.
+        seed: Of that classifier's draws.
+        options: How to answer, and about which project.
+    """
+    from ratoon.drift import DriftReport
+
+    ratoon = open_ratoon(options)
+    ratoon.model(model)
+    stored = ratoon.ledger.drift(model, limit=1)
+    told = None
+    if domain:
+        from ratoon.loop.comparing import tell_apart
+
+        told = tell_apart(ratoon, model, seed=seed)
+    report = DriftReport.model_validate(stored[0].report) if stored else None
+    record = {"model": model, "as_of": stored[0].as_of if stored else None, "report": report, "domain": told}
+    answer(record, _drift_blocks(model, report, told), as_json=options.json)
+    return OK
+
+
+def _drift_blocks(model: str, report: "DriftReport | None", told: "DomainTest | None") -> Iterator[Block]:
+    if report is None:
+        yield f"{model}: no drift report yet; it needs a champion, and a batch that the champion has not learned from"
+    else:
+        yield f"{model}: {report.sentence}"
+        yield f"{report.n_rows_current:,} rows against {report.n_rows_reference:,}"
+        yield Table(
+            columns=["column", "drifted", "score", "p", "severity", "importance", "what was seen"],
+            rows=[_drift_row(column) for column in report.columns],
+        )
+    if told is not None:
+        yield told.sentence
+
+
+def _drift_row(column: "ColumnDrift") -> list[str]:
+    score = "" if column.score is None else f"{column.score:.3f}"
+    importance = "" if column.importance is None else f"{column.importance:.0%}"
+    return [
+        column.column,
+        "yes" if column.flagged else "",
+        score,
+        f"{column.p_value:.2g}",
+        f"{column.severity:.2f}",
+        importance,
+        column.sentence,
+    ]
 
 
 def _counter() -> Callable[[int, int], None]:
