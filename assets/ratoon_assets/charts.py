@@ -178,9 +178,10 @@ def self_test_power(result: Mapping[str, Any], *, target: float = 0.95) -> str:
         result: The JSON of a :class:`ratoon.drift.selftest.SelfTest`.
         target: The share of reports that is drawn as enough.
     """
+    from ratoon.drift.selftest import SelfTest
     from ratoon.report import self_test_picture, standalone
 
-    drawing = self_test_picture(result, target=target)
+    drawing = self_test_picture(SelfTest.model_validate(result), target=target)
     return _image(standalone(drawing), "what drift would see") if drawing else ""
 
 

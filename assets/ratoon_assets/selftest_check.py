@@ -34,7 +34,9 @@ def selftest_check(spec: ModelSpec) -> dg.AssetChecksDefinition:
         test = self_test_model(
             app_of(context),
             spec.name,
-            progress=lambda done, total: context.log.info(f"{done} of {total} reports") if done % _LOGGED == 0 else None,
+            progress=lambda done, total: (
+                context.log.info(f"{done} of {total} reports") if done % _LOGGED == 0 else None
+            ),
         )
         return selftest_result(test)
 

@@ -99,4 +99,6 @@ class Monitoring(Strict):
     mature_at: float = Field(
         0.9, gt=0, le=1, description="Share of a cohort whose labels are known, from which its metric is trusted."
     )
-    estimate: bool = Field(default=True, description="Estimate the metric while labels are missing; never a trigger alone.")
+    estimate: bool = Field(
+        default=True, description="Estimate the metric while labels are missing; never a trigger alone."
+    )

@@ -24,6 +24,7 @@ def status(*, options: Options = DEFAULTS) -> int:
     state = stack_state(ratoon.settings.home, ratoon.settings.webserver_port)
     found = ratoon.ledger.status()
     performance = {item.model: _performance(ratoon, item.model) for item in found.models}
+    alerts = ratoon.ledger.alerts()
     record = {
         "stack": state,
         "unsent": found.unsent,
@@ -31,8 +32,16 @@ def status(*, options: Options = DEFAULTS) -> int:
         "models": found.models,
         "datasets": found.datasets,
         "performance": performance,
+        "alerts": alerts,
     }
-    blocks = status_blocks(found, performance, state.words, datetime.now(UTC), n_problems=len(ratoon.problems))
+    blocks = status_blocks(
+        found,
+        performance,
+        state.words,
+        datetime.now(UTC),
+        n_problems=len(ratoon.problems),
+        alerts=alerts,
+    )
     answer(record, blocks, as_json=options.json)
     return OK
 

@@ -215,7 +215,7 @@ def _is_constant(column: Column) -> bool:
 
 
 def _nearly_constant(column: Column, one: Counted) -> bool:
-    if one.n_values < _FEW or (np.isfinite(one.sd) and one.sd <= 0.1 * column.reference.sd):
+    if one.n_values < _FEW or one.low == one.high:
         return True
     single = one.counts
     if column.binning.kind == "numeric":

@@ -14,6 +14,7 @@ from ratoon.drift.values import DriftReport
 from ratoon.evaluation.metrics import GREATER_IS_BETTER
 from ratoon.ledger.answers import WhyEntry
 from ratoon.ledger.records import Alert, DriftRecord, Promotion, Scoring, Version
+from ratoon.loop.decay import MOST_COHORTS
 from ratoon.loop.performanceviews import change_view, cohort_views, estimate_view, maturity_view, slice_views
 from ratoon.loop.references import windows
 from ratoon.profiles import Binning
@@ -81,9 +82,9 @@ def gather_report(app: Ratoon, model: str, *, as_of: datetime | None = None) -> 
         diagnosis=_diagnosis(app, spec, at),
         incidents=_incidents(app.ledger.alerts(model)),
         alerts=_alerts(app, model),
-        change=change_view(spec, measured),
-        slices=slice_views(spec, measured, _personal(app, spec)),
-        maturity=maturity_view(spec, measured),
+        change=change_view(spec, measured[-MOST_COHORTS:]),
+        slices=slice_views(spec, measured[-MOST_COHORTS:], _personal(app, spec)),
+        maturity=maturity_view(spec, measured[-MOST_COHORTS:]),
         estimate=estimate_view(measured),
     )
 

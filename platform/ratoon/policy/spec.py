@@ -51,7 +51,9 @@ class Guards(Strict):
     min_labelled_rows: int = Field(
         1_000, ge=1, description="Labelled rows newer than the champion's training data (all, while there is none)."
     )
-    data_hold: bool = Field(default=True, description="Wait while the diagnosis takes the dataset's newest batch for broken.")
+    data_hold: bool = Field(
+        default=True, description="Wait while the diagnosis takes the dataset's newest batch for broken."
+    )
 
 
 class Policy(Strict):

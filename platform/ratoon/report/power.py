@@ -1,15 +1,13 @@
 """The self-test's picture: how often shifts of each size would be seen, and how often an alarm would be false."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
-from typing import Any, Final, Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from markupsafe import Markup
 from pydantic import Field
 
 from ratoon.contracts.spec import Strict
-from ratoon.drift.selftest import SelfTest, ShiftKind
 from ratoon.report import drawing
 from ratoon.report.axes import Scale
 from ratoon.report.drawing import element, label
@@ -21,13 +19,6 @@ _PANEL: Final = 240.0
 _GAP: Final = 18.0
 _AIR: Final = 12.0
 _PER_ROW: Final = 3
-_KINDS: Final[dict[ShiftKind, tuple[str, Unit]]] = {
-    "mean": ("mean moves by spreads", ""),
-    "variance": ("variance", "times"),
-    "nulls": ("more missing values", "share"),
-    "new_category": ("rows of a new category", "share"),
-    "swap": ("top two values change places", ""),
-}
 
 
 class PowerPoint(Strict):
@@ -76,41 +67,6 @@ def power_picture(
     return drawing.picture(
         width, 40 + rows * 170, said, label(title, _AIR, 20, class_="t strong"), *panels, class_="chart timeline"
     )
-
-
-def self_test_picture(result: SelfTest | Mapping[str, Any], *, target: float = 0.95) -> Markup:
-    """Draw a self-test: a panel per kind of shift that was tried, and the false alarms in the title.
-
-    Args:
-        result: The self-test, or its JSON.
-        target: The power that is drawn as enough.
-    """
-    found = result if isinstance(result, SelfTest) else SelfTest.model_validate(result)
-    points = [
-        PowerPoint(kind=kind, unit=unit, size=shift.size, power=shift.power, low=low, high=high)
-        for shift in found.shifts
-        for kind, unit in [_KINDS[shift.kind]]
-        for low, high in [interval(shift.n_found, shift.n_reports)]
-    ]
-    return power_picture(
-        points, false_alarms=found.false_alarms, reports=found.repeats, target=target, n_rows=found.n_rows
-    )
-
-
-def interval(n_found: int, n_reports: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22:209).
-
-    Example:
-        >>> [round(end, 4) for end in interval(19, 20)], interval(0, 0)
-        ([0.7639, 0.9911], (0.0, 1.0))
-    """
-    if not n_reports:
-        return 0.0, 1.0
-    share_found, z2 = n_found / n_reports, 1.959964**2
-    middle = (share_found + z2 / (2 * n_reports)) / (1 + z2 / n_reports)
-    spread = share_found * (1 - share_found) / n_reports + z2 / (4 * n_reports**2)
-    half = math.sqrt(z2 * spread) / (1 + z2 / n_reports)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def standalone(picture: Markup) -> str:

@@ -65,7 +65,7 @@ def block_sparkline(values: Sequence[float | None], *, top: float | None = None)
 
     Example:
         >>> block_sparkline([0.0, 0.05, None, 0.1, 0.2], top=0.2)
-        '▁▃·▄█'
+        '▁▂·▄█'
     """
     known = [value for value in values if value is not None]
     largest = top if top is not None else max(known, default=0.0)

@@ -5,25 +5,33 @@ from typing import Final
 from markupsafe import Markup
 
 from ratoon.drift.selftest import SelfTest, ShiftKind
-from ratoon.report.power import PowerPoint, power_picture
+from ratoon.report.power import PowerPoint, Unit, power_picture
 
-_KINDS: Final[dict[ShiftKind, str]] = {
-    "mean": "mean moves, in spreads",
-    "variance": "variance times",
-    "nulls": "more missing values, share",
-    "new_category": "new category, share",
-    "swap": "two values change places",
+_KINDS: Final[dict[ShiftKind, tuple[str, Unit]]] = {
+    "mean": ("mean moves, in spreads", ""),
+    "variance": ("variance", "times"),
+    "nulls": ("more missing values", "share"),
+    "new_category": ("rows of a new category", "share"),
+    "swap": ("top two values change places", ""),
 }
 
 
-def self_test_picture(test: SelfTest) -> Markup:
-    """Draw what a self-test found: per kind of shift, how often it was seen, with Wilson's 95 % interval."""
+def self_test_picture(test: SelfTest, *, target: float = 0.95) -> Markup:
+    """Draw what a self-test found: per kind of shift, how often it was seen, with Wilson's 95 % interval.
+
+    Args:
+        test: The self-test.
+        target: The power that is drawn as enough.
+    """
     points = [
-        PowerPoint(kind=_KINDS[shift.kind], size=shift.size, power=shift.power, low=low, high=high)
+        PowerPoint(kind=kind, unit=unit, size=shift.size, power=shift.power, low=low, high=high)
         for shift in test.shifts
+        for kind, unit in [_KINDS[shift.kind]]
         for low, high in [wilson(shift.n_found, shift.n_reports)]
     ]
-    return power_picture(points, false_alarms=test.false_alarms, reports=test.repeats, n_rows=test.n_rows)
+    return power_picture(
+        points, false_alarms=test.false_alarms, reports=test.repeats, target=target, n_rows=test.n_rows
+    )
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

@@ -11,7 +11,10 @@ BROKEN: dict[str, Any] = {"verdict": "broken", "advice": "hold"}
 
 def profiled(ledger: Ledger, batch_id: str, day: int, **changes: Any) -> Any:
     return ledger.record_profile(
-        "flights", batch_id, as_of=DAY + timedelta(days=day), **({"binning": "b" * 64, "facts": {}, "diagnosis": None} | changes)
+        "flights",
+        batch_id,
+        as_of=DAY + timedelta(days=day),
+        **({"binning": "b" * 64, "facts": {}, "diagnosis": None} | changes),
     )
 
 

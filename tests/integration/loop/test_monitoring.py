@@ -51,7 +51,9 @@ def test_a_broken_batch_is_named_alerted_once_and_holds_retrains_until_a_clean_o
     assert "unit_change" in {finding["cause"] for finding in newest.diagnosis["findings"]}
     held = ledger.decisions("returns", limit=1)[0]
     assert [guard.passed for guard in held.decision.guards if guard.kind == "data_hold"] == [False]
-    assert [alert.kind for alert in ledger.alerts() if alert.dataset == "orders"] == ["data_broken"]
+    [alert] = [alert for alert in ledger.alerts() if alert.dataset == "orders"]
+    assert (alert.kind, alert.severity) == ("data_broken", "critical")
+    assert alert.incident.startswith("incident-")
 
     weeks(grown, 7)
     assert ledger.profiles("orders", limit=1)[0].diagnosis["verdict"] == "clean"
@@ -132,7 +134,9 @@ def test_a_seasonal_reference_holds_the_batches_of_the_same_weekday(make_shop) -
 
 def test_a_contract_that_gains_a_column_gets_new_bins(make_shop) -> None:
     weeks(make_shop(), 0, 1, 2)
-    shop = make_shop(dataset=DATASET.replace("    rules:", "      channel: {type: category, nullable: true}\n    rules:"))
+    shop = make_shop(
+        dataset=DATASET.replace("    rules:", "      channel: {type: category, nullable: true}\n    rules:")
+    )
     made = orders(3).with_columns(channel=pl.lit("web"))
     shop.land_orders(3, made)
     steps = step(shop)

@@ -103,7 +103,7 @@ def test_the_self_test_shows_its_power_and_its_false_alarms() -> None:
     picture = self_test_power(result.model_dump(mode="json"))
     svg = drawing(picture)
     assert len(picture) < MAX_BYTES
-    assert "1 of 200 reports" in svg and "mean moves by spreads" in svg
+    assert "1 of 200 reports" in svg and "mean moves, in spreads" in svg
 
 
 def test_a_hundred_columns_of_drift_stay_below_the_budget_and_show_the_worst() -> None:

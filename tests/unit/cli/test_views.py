@@ -1,6 +1,7 @@
 """What answers say: built from the ledger's own records, read as text."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import polars as pl
 
@@ -230,7 +231,13 @@ def test_status_shows_champion_age_progress_performance_and_rows() -> None:
 
 
 def test_status_of_an_empty_ledger_says_so() -> None:
-    text = text_of(status_blocks(Status(models=[], datasets=[], unsent=3), {}, "down", NOW))
+    open_alerts = [
+        SimpleNamespace(title="flights: the newest batch looks broken"),
+        SimpleNamespace(title="late: drift"),
+    ]
+    nothing = Status(models=[], datasets=[], unsent=3)
+    text = text_of(status_blocks(nothing, {}, "down", NOW, alerts=open_alerts))
+    assert "2 alerts open: flights: the newest batch looks broken and 1 more" in text
     assert "stack: down; 3 messages for the broker" in text
     assert text.count("none in the ledger yet") == 2
 

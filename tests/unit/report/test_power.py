@@ -2,7 +2,8 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from ratoon.report import PowerPoint, power_picture, standalone
+from ratoon.drift.selftest import SelfTest, ShiftPower
+from ratoon.report import PowerPoint, power_picture, self_test_picture, standalone
 
 POINTS = [
     PowerPoint(
@@ -37,3 +38,16 @@ def test_a_drawing_of_its_own_carries_its_colours() -> None:
 
 def test_nothing_to_draw_gives_no_picture() -> None:
     assert power_picture([], false_alarms=0, reports=200) == ""
+
+
+def test_a_self_test_is_drawn_with_sizes_in_their_units() -> None:
+    shifts = [
+        ShiftPower(kind=kind, size=size, n_reports=40, n_found=30)
+        for kind, size in (("nulls", 0.02), ("nulls", 0.1), ("variance", 1.5), ("variance", 2.0), ("swap", 1.0))
+    ]
+    test = SelfTest(
+        n_rows=5_000, n_columns=9, alpha=0.01, repeats=200, seed=0, false_alarms=1, blamed={}, shifts=shifts
+    )
+    root = ElementTree.fromstring(self_test_picture(test))
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"2 %", "10 %", "×1.5", "×2"} <= set(texts)

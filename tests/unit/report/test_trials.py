@@ -34,5 +34,5 @@ def test_the_picture_shows_every_kind_of_shift_and_the_false_alarms():
 
     text = " ".join(ET.fromstring(drawn).itertext())
     assert "mean moves, in spreads" in text
-    assert "more missing values, share" in text
+    assert "more missing values 5 %: seen in 100 % of reports" in text
     assert "1 of 200 reports" in text

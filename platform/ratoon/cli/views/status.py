@@ -9,7 +9,7 @@ from ratoon.cli.views.words import age, count, instant, number, pairs
 
 if TYPE_CHECKING:
     from ratoon.ledger.answers import DatasetStatus, ModelStatus, Status
-    from ratoon.ledger.records import Performance
+    from ratoon.ledger.records import Alert, Performance
 
 
 def status_blocks(
@@ -19,6 +19,7 @@ def status_blocks(
     now: datetime,
     *,
     n_problems: int = 0,
+    alerts: Sequence["Alert"] = (),
 ) -> Iterator[Block]:
     """Yield one line per model and dataset, and what is under way.
 
@@ -28,10 +29,14 @@ def status_blocks(
         stack: The stack's state in words.
         now: The time that ages count up to.
         n_problems: Declarations that could not be loaded.
+        alerts: The open ones, the worst first.
     """
     yield f"stack: {stack}" + (f"; {count(status.unsent, 'message')} for the broker" if status.unsent else "")
     if n_problems:
         yield f"declarations: {count(n_problems, 'problem')}; `ratoon check` shows each"
+    if alerts:
+        more = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
+        yield f"alerts: {count(len(alerts), 'alert')} open: {alerts[0].title}{more}; `ratoon alerts` shows each"
     yield Heading(text="Models")
     yield from _models(status.models, performance, now)
     yield Heading(text="Datasets")
