@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import PurePath
 
 from ratoon.declarations import DatasetSpec, Metric, ModelSpec, Source, Task
+from ratoon.monitoring import Monitoring
 from ratoon.policy.spec import MaxAge
 from ratoon.project.documents import KeyPath
 from ratoon.project.explain import suggestion
@@ -22,6 +23,8 @@ LABEL_TYPES: Mapping[Task, tuple[str, ...]] = {
     "regression": ("float", "int"),
 }
 """The types of label that each task can learn."""
+
+_SLICED = ("category", "string", "bool", "int")
 
 Finding = tuple[KeyPath, str]
 _ZERO = timedelta()
@@ -49,6 +52,7 @@ def model_problems(spec: ModelSpec, datasets: Mapping[str, DatasetSpec]) -> list
     if dataset is None:
         known = f"the project has {', '.join(sorted(datasets))}" if datasets else "the project has no sound dataset"
         return [*found, (("dataset",), f"no dataset {spec.dataset!r}; {known}{suggestion(spec.dataset, datasets)}")]
+    found += _monitoring_findings(spec.monitoring, dataset)
     label = dataset.contract.label
     if label is None:
         found.append(
@@ -66,6 +70,27 @@ def model_problems(spec: ModelSpec, datasets: Mapping[str, DatasetSpec]) -> list
             )
         )
     return found
+
+
+def _monitoring_findings(monitoring: Monitoring, dataset: DatasetSpec) -> Iterator[Finding]:
+    columns = dataset.contract.columns
+    for name in monitoring.drift.columns:
+        if name not in columns:
+            yield (
+                ("monitoring", "drift", "columns", name),
+                f"dataset {dataset.name!r} has no such column{suggestion(name, columns)}",
+            )
+    for index, name in enumerate(monitoring.slices):
+        path: KeyPath = ("monitoring", "slices", index)
+        if name not in columns:
+            yield path, f"dataset {dataset.name!r} has no column {name!r}{suggestion(name, columns)}"
+        elif columns[name].pii:
+            yield path, f"{name!r} is personal data, and the values of a slice are stored; slice by another column"
+        elif columns[name].type not in _SLICED:
+            yield (
+                path,
+                f"{name!r} is of type {columns[name].type}; a slice is a value of a column of type {' or '.join(_SLICED)}",
+            )
 
 
 def _label_findings(spec: DatasetSpec) -> Iterator[Finding]:

@@ -233,6 +233,24 @@ MODEL_CASES = {
         "attributes.training.windows[1]",
         "'28x' is not a duration",
     ),
+    "a dial of a column that is not there": (
+        ("gate:", "monitoring: {drift: {columns: {amuont: {min_effect: 0.1}}}}\n  gate:"),
+        6,
+        "attributes.monitoring.drift.columns.amuont",
+        "did you mean 'amount'?",
+    ),
+    "a slice by a column that is not there": (
+        ("gate:", "monitoring: {slices: [shop]}\n  gate:"),
+        6,
+        "attributes.monitoring.slices[0]",
+        "has no column 'shop'",
+    ),
+    "a slice by numbers without an end": (
+        ("gate:", "monitoring: {slices: [amount]}\n  gate:"),
+        6,
+        "attributes.monitoring.slices[0]",
+        "'amount' is of type float",
+    ),
 }
 
 
@@ -246,6 +264,12 @@ def test_a_model_that_does_not_fit_is_left_out(
     assert part in problem.reason
     assert loaded.project.models == {}
     assert list(loaded.project.datasets) == ["orders"]
+
+
+def test_a_slice_by_personal_data_is_refused_since_its_values_are_stored(tmp_path: Path) -> None:
+    data = DATASET.replace("amount: {type: float, min: 0}", "name: {type: string, pii: true}")
+    model = MODEL.replace("gate:", "monitoring: {slices: [name]}\n  gate:")
+    assert "'name' is personal data" in only_problem(write(tmp_path, data=data, model=model)).reason
 
 
 def test_an_age_below_the_cooldown_is_refused(tmp_path: Path) -> None:
