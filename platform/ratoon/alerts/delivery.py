@@ -24,10 +24,28 @@ _FORGOTTEN_AFTER = timedelta(days=1)
 _MOST_PER_ROUND = 20
 
 
+def raise_batch_alerts(
+    ledger: Ledger, dataset: str, *, batch_id: str, as_of: datetime, diagnosis: Mapping[str, Any], incident: str | None
+) -> None:
+    """Raise and resolve what a batch's diagnosis brings about; doing it again for the same batch changes nothing.
+
+    Args:
+        ledger: Where alerts live.
+        dataset: Broken data is one alert of the dataset, however many models look at it.
+        batch_id: The batch.
+        as_of: When it was taken.
+        diagnosis: As JSON.
+        incident: What the alert is grouped by; by default the dataset and the batch.
+    """
+    group = incident or f"{dataset}/{batch_id}"
+    changes = alerts_of_batch(dataset, incident=group, diagnosis=diagnosis, open_keys=ledger.open_alert_keys())
+    if changes:
+        ledger.apply_alerts(f"dataset {dataset}/{batch_id}", changes, as_of=as_of)
+
+
 def raise_alerts(
     ledger: Ledger,
     model: str,
-    dataset: str,
     *,
     event_id: str,
     as_of: datetime,
@@ -36,40 +54,34 @@ def raise_alerts(
     performance: Sequence[Mapping[str, Any]] = (),
     decision: Decision | None = None,
     decay: Decay | None = None,
-    incident: str | None = None,
+    incident: str,
 ) -> None:
     """Raise and resolve what one step of a model brings about; doing it again for the same event changes nothing.
 
     Args:
         ledger: Where alerts live.
         model: The model's name.
-        dataset: Its dataset; broken data is one alert of the dataset, however many models look at it.
         event_id: The event that the step is about.
         as_of: The step's time.
         drift: The drift report as JSON.
-        diagnosis: The batch's diagnosis as JSON.
+        diagnosis: The batch's diagnosis as JSON: drift of broken data is no drift.
         performance: The cohorts that were measured.
         decision: What was decided.
         decay: What the change-point detection says.
-        incident: What the alerts are grouped by; by default the dataset and the event, so that all models
-            that one batch troubles come in one message.
+        incident: What the alerts are grouped by: all models that one batch troubles come in one message.
     """
-    group = incident or f"{dataset}/{event_id}"
-    open_keys = ledger.open_alert_keys()
-    of_batch = alerts_of_batch(dataset, incident=group, diagnosis=diagnosis, open_keys=open_keys)
-    of_model = alerts_of_model(
+    changes = alerts_of_model(
         model,
-        incident=group,
+        incident=incident,
         drift=drift,
         diagnosis=diagnosis,
         performance=performance,
         decision=decision,
         decay=decay,
-        open_keys=open_keys,
+        open_keys=ledger.open_alert_keys(),
     )
-    for subject, changes in ((f"dataset {dataset}", of_batch), (f"model {model}", of_model)):
-        if changes:
-            ledger.apply_alerts(f"{subject}/{event_id}", changes, as_of=as_of)
+    if changes:
+        ledger.apply_alerts(f"model {model}/{event_id}", changes, as_of=as_of)
 
 
 def look_after_alerts(ledger: Ledger, settings: Settings, channels: Mapping[str, Channel], *, now: datetime) -> int:

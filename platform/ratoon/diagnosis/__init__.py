@@ -6,7 +6,7 @@ What decides is resolved on first use, so that :mod:`ratoon.diagnosis.values` im
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ratoon.diagnosis.values import Advice, BatchFacts, Cause, Diagnosis, Finding, Verdict
+from ratoon.diagnosis.values import Advice, BatchFacts, Cause, Diagnosis, Finding, Verdict, diagnosis_of_refusal
 
 if TYPE_CHECKING:
     from ratoon.diagnosis.counted import counts_digest
@@ -26,6 +26,7 @@ __all__ = [
     "column_changes",
     "counts_digest",
     "diagnose",
+    "diagnosis_of_refusal",
     "group_incidents",
     "restore_rows",
 ]

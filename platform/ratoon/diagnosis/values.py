@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from ratoon.contracts.spec import Strict
+from ratoon.errors import RatoonError, SchemaMismatchError
 from ratoon.instants import Instant
 
 Cause = Literal[
@@ -24,6 +25,7 @@ Cause = Literal[
     "text_garbled",
     "clipped_values",
     "quarantine_burst",
+    "unreadable_file",
     "real_shift",
     "unclear",
 ]
@@ -37,7 +39,7 @@ Verdict = Literal["clean", "broken", "shift", "unclear"]
 
 CAREFUL: Final[tuple[Advice, ...]] = ("none", "policy", "wait_for_labels", "reingest", "hold")
 FAULTS_OF_DELIVERY: Final[frozenset[Cause]] = frozenset(
-    {"schema_change", "duplicated_batch", "late_batch", "half_batch", "duplicated_rows"}
+    {"schema_change", "duplicated_batch", "late_batch", "half_batch", "duplicated_rows", "unreadable_file"}
 )
 ADVICE: Final[dict[Cause, Advice]] = {
     "schema_change": "hold",
@@ -56,6 +58,7 @@ ADVICE: Final[dict[Cause, Advice]] = {
     "text_garbled": "hold",
     "clipped_values": "hold",
     "quarantine_burst": "hold",
+    "unreadable_file": "reingest",
     "real_shift": "policy",
     "unclear": "policy",
 }
@@ -126,6 +129,22 @@ class Diagnosis(Strict):
     def is_held(self) -> bool:
         """Return whether the batch should be kept from training and scoring until a person has looked."""
         return self.advice in ("hold", "reingest")
+
+
+def diagnosis_of_refusal(batch_id: str, error: RatoonError) -> Diagnosis:
+    """Return the diagnosis of a file that was refused whole: its error says what is wrong with it.
+
+    Args:
+        batch_id: The file's batch.
+        error: Why it was refused.
+    """
+    cause: Cause = "schema_change" if isinstance(error, SchemaMismatchError) else "unreadable_file"
+    finding = Finding(
+        cause=cause, confidence=1.0, evidence={"code": error.code}, sentence=error.message, advice=ADVICE[cause]
+    )
+    return Diagnosis(
+        batch_id=batch_id, verdict="broken", advice=finding.advice, findings=[finding], sentence=finding.sentence
+    )
 
 
 def most_careful(findings: list[Finding]) -> Advice:

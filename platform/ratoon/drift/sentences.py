@@ -13,7 +13,7 @@ def moved_numbers(before: float, after: float, deviation: float) -> str:
     if not before - before == after - after == 0:
         return "values moved between bins"
     moved = f" ({(after - before) / deviation:+.2g} standard deviations)" if deviation > 0 else ""
-    return f"the mean went from {before:.6g} to {after:.6g}{moved}"
+    return f"the mean went from {before:.4g} to {after:.4g}{moved}"
 
 
 def moved_categories(names: list[str], before: list[int], after: list[int], rest: tuple[int, int]) -> str:

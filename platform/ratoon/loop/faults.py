@@ -1,12 +1,22 @@
 """Whether an ingested batch looks broken beside the batches before it."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 import polars as pl
 
+from ratoon.alerts import raise_batch_alerts
 from ratoon.bootstrap import Ratoon
 from ratoon.declarations import DatasetSpec
-from ratoon.diagnosis import BatchFacts, Diagnosis, counts_digest, diagnose, restore_rows
+from ratoon.diagnosis import (
+    BatchFacts,
+    Diagnosis,
+    Watched,
+    counts_digest,
+    diagnose,
+    group_incidents,
+    restore_rows,
+)
 from ratoon.ledger.records import Batch, ProfileRecord
 from ratoon.loop.counting import counts_of
 from ratoon.profiles import Binning, merge, profile
@@ -65,6 +75,21 @@ def diagnose_batch(
         event_time=spec.contract.event_time,
     )
     return Judged(facts, diagnosis)
+
+
+def alert_about(app: Ratoon, dataset: str, diagnosis: Diagnosis, *, as_of: datetime) -> None:
+    """Raise the alert of a batch that looks broken, under its incident, or resolve what an earlier one raised."""
+    models = [model.name for model in app.project.models_of(dataset)]
+    seen = Watched(dataset=dataset, as_of=as_of, models=models, diagnosis=diagnosis)
+    incidents = {incident.cause: incident.key for incident in group_incidents([seen])}
+    raise_batch_alerts(
+        app.ledger,
+        dataset,
+        batch_id=diagnosis.batch_id,
+        as_of=as_of,
+        diagnosis=diagnosis.model_dump(mode="json"),
+        incident=None if diagnosis.cause is None else incidents.get(diagnosis.cause),
+    )
 
 
 def _facts(

@@ -14,11 +14,13 @@ from ratoon.bootstrap import Ratoon
 from ratoon.contracts import Limits, Validation, label_contract, read_batch, replayable, validate
 from ratoon.contracts.spec import Contract
 from ratoon.declarations import DatasetSpec, FolderSource
+from ratoon.diagnosis import diagnosis_of_refusal
 from ratoon.errors import ConfigError, ConflictError, DataError, UnreadableFileError
 from ratoon.identity import derive_id, digest_file, digest_json
 from ratoon.ledger.records import Batch
 from ratoon.ledger.states import BatchState
 from ratoon.loop.clock import decision_time
+from ratoon.loop.faults import alert_about
 from ratoon.loop.reports import BatchReport
 
 _LEASE_S = 120
@@ -158,6 +160,7 @@ def _take(app: Ratoon, dataset: str, inlet: _Inlet, arrival: Arrival) -> BatchRe
     try:
         validation = validate(read_batch(path, inlet.contract, inlet.limits), inlet.contract)
     except (DataError, ConfigError) as exc:
+        alert_about(app, dataset, diagnosis_of_refusal(claimed.batch_id, exc), as_of=claimed.as_of)
         app.ledger.refuse_batch(claimed.batch_id, claimed.fence, error=exc.to_record())
         inlet.source.refuse(arrival, digest, exc.to_record())
         return _report(claimed, arrival.name, inlet.role, "refused", error=exc.to_record())

@@ -9,7 +9,6 @@ from typing import Any
 from ratoon.alerts import Decay, raise_alerts
 from ratoon.bootstrap import Ratoon
 from ratoon.declarations import ModelSpec
-from ratoon.diagnosis import Diagnosis, Watched, group_incidents
 from ratoon.drift import DriftReport
 from ratoon.ledger.records import Event
 from ratoon.loop.decay import change_of, cohorts_of
@@ -56,7 +55,6 @@ def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], N
     raise_alerts(
         app.ledger,
         spec.name,
-        spec.dataset,
         event_id=event.event_id,
         as_of=as_of,
         drift=drift,
@@ -64,7 +62,7 @@ def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], N
         performance=seen.performance or (),
         decision=row.decision,
         decay=seen.decay,
-        incident=_incident(app, spec, seen.diagnosis, as_of),
+        incident=f"{spec.dataset}/{event.event_id}",
     )
     if not send_now(app) and on_step is not None:
         on_step("the broker does not answer; the outbox keeps the work until a worker's sweep sends it")
@@ -113,16 +111,6 @@ def _look_at_batch(app: Ratoon, spec: ModelSpec, event: Event, as_of: datetime) 
         report = drift.model_dump(mode="json")
         app.ledger.record_drift(spec.name, event.event_id, as_of=as_of, report=report, alpha=drift.alpha)
     return _Seen(predictions=predictions, drift=drift, diagnosis=diagnosis)
-
-
-def _incident(app: Ratoon, spec: ModelSpec, diagnosis: dict[str, Any] | None, as_of: datetime) -> str | None:
-    """Return the key of the one upstream cause that explains most of what this step saw; None where data isn't at fault."""
-    if diagnosis is None:
-        return None
-    models = [model.name for model in app.project.models_of(spec.dataset)]
-    seen = Watched(dataset=spec.dataset, as_of=as_of, models=models, diagnosis=Diagnosis.model_validate(diagnosis))
-    incidents = {incident.cause: incident.key for incident in group_incidents([seen])}
-    return incidents.get(seen.diagnosis.cause) if seen.diagnosis.cause is not None else None
 
 
 def _decay(change: ChangeVerdict) -> Decay:

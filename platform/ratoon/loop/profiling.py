@@ -4,7 +4,7 @@ from ratoon.bootstrap import Ratoon
 from ratoon.declarations import DatasetSpec
 from ratoon.ledger.records import Batch
 from ratoon.loop.counting import batch_rows, count_rows, keep_binning, load_binning
-from ratoon.loop.faults import diagnose_batch
+from ratoon.loop.faults import alert_about, diagnose_batch
 from ratoon.loop.references import stored_references
 from ratoon.loop.reports import ProfileReport
 from ratoon.profiles import MIN_ROWS, Binning, make_binning, summary
@@ -63,6 +63,8 @@ def _profile(app: Ratoon, spec: DatasetSpec, binning: Binning, batch: Batch) -> 
         facts=judged.facts.model_dump(mode="json"),
         diagnosis=diagnosis,
     )
+    if judged.diagnosis is not None:
+        alert_about(app, spec.name, judged.diagnosis, as_of=batch.as_of)
     return ProfileReport(
         batch_id=batch.batch_id,
         as_of=batch.as_of,

@@ -215,7 +215,7 @@ def _sentence(metric: str, band: tuple[float, float, float], past: PastError, *,
     said = f"{metric} is estimated at {value:.4g} ({low:.4g} to {high:.4g}); this {ASSUMPTION}."
     if past.mae is None or past.coverage is None or past.constant_mae is None:
         return f"{said} No earlier estimate could be checked yet, so don't rely on it."
-    checked = f"{past.n_cohorts} earlier estimate" + ("s were" if past.n_cohorts > 1 else " was")
+    checked = f"Earlier estimates ({past.n_cohorts} checked) were"
     record = f"{checked} off by {past.mae:.4g} on average, {past.coverage:.0%} inside their bands"
     if trusted:
         return f"{said} {record}."

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from ratoon.alerts import look_after_alerts, raise_alerts
+from ratoon.alerts import look_after_alerts, raise_batch_alerts
 from ratoon.alerts.messages import compose
 from ratoon.errors import NotFoundError
 from ratoon.ledger import Ledger, schema
@@ -374,15 +374,17 @@ def test_a_failed_retrain_raises_and_the_next_promotion_resolves(story: Any, clo
     assert ledger.alerts("delays") == []
 
 
-def test_a_batch_that_is_broken_for_two_models_is_one_alert_seen_once(desk: Desk) -> None:
+def test_a_broken_batch_is_one_alert_seen_once_until_a_later_one_is_clean(desk: Desk) -> None:
     finding = {"cause": "unit_change", "sentence": "distance is in km now."}
     broken = {"verdict": "broken", "advice": "hold", "sentence": "The batch is broken.", "findings": [finding]}
-    for model in ("delays", "cancellations", "delays"):
-        raise_alerts(desk.ledger, model, "flights", event_id="event-1", as_of=desk.day, diagnosis=broken)
+    for _ in range(2):
+        raise_batch_alerts(
+            desk.ledger, "flights", batch_id="batch-1", as_of=desk.day, diagnosis=broken, incident="incident-1"
+        )
     (alert,) = desk.ledger.alerts()
-    assert (alert.key, alert.count) == ("flights/data_broken", 1)
+    assert (alert.key, alert.count, alert.incident) == ("flights/data_broken", 1, "incident-1")
     clean = {"verdict": "clean", "advice": "none", "sentence": "", "findings": []}
-    raise_alerts(desk.ledger, "delays", "flights", event_id="event-2", as_of=desk.day, diagnosis=clean)
+    raise_batch_alerts(desk.ledger, "flights", batch_id="batch-2", as_of=desk.day, diagnosis=clean, incident=None)
     assert desk.ledger.alerts() == []
 
 

@@ -64,6 +64,16 @@ def test_a_broken_batch_is_named_alerted_once_and_holds_retrains_until_a_clean_o
     assert ledger.replay_decisions() == []
 
 
+def test_a_file_that_lost_a_column_is_refused_and_people_are_told_which(shop) -> None:
+    made = orders(0).drop("amount").rename({"shop": "store"})
+    shop.land_orders(0, made)
+    ingest_arrivals(shop.app, "orders")
+    [alert] = shop.app.ledger.alerts()
+    assert (alert.kind, alert.severity, alert.dataset) == ("data_broken", "critical", "orders")
+    assert alert.evidence["causes"] == ["schema_change"]
+    assert all(name in alert.text for name in ("amount", "shop"))
+
+
 def test_a_metric_is_estimated_before_labels_and_checked_against_them_afterwards(grown) -> None:
     cohorts = cohorts_of(grown.app, grown.app.model("returns"))
     estimates = [row.details["estimate"] for row in cohorts]

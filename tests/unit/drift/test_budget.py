@@ -58,7 +58,7 @@ def test_rare_looks_may_spend_more_each():
     assert weekly > 3 * daily
 
 
-@given(st.lists(st.floats(0, 89.9), min_size=1, max_size=120), st.floats(0.001, 1), st.floats(1e-4, 0.5))
+@given(st.lists(st.floats(0, 89.9), min_size=1, max_size=120), st.floats(0.001, 0.999), st.floats(1e-4, 0.5))
 def test_the_sum_of_a_quarter_stays_within_the_budget_however_many_looks_come(days, budget, alpha):
     settings = DriftSettings(false_alarms_per_quarter=budget, alpha=alpha)
     looks = _spend([START + day * DAY for day in sorted(days)], settings)
