@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from ratoon.contracts.spec import Strict
-from ratoon.errors import RatoonError, SchemaMismatchError
+from ratoon.errors import LimitExceededError, RatoonError, UnreadableFileError
 from ratoon.instants import Instant
 
 Cause = Literal[
@@ -138,7 +138,8 @@ def diagnosis_of_refusal(batch_id: str, error: RatoonError) -> Diagnosis:
         batch_id: The file's batch.
         error: Why it was refused.
     """
-    cause: Cause = "schema_change" if isinstance(error, SchemaMismatchError) else "unreadable_file"
+    unreadable = isinstance(error, UnreadableFileError | LimitExceededError)
+    cause: Cause = "unreadable_file" if unreadable else "schema_change"
     finding = Finding(
         cause=cause, confidence=1.0, evidence={"code": error.code}, sentence=error.message, advice=ADVICE[cause]
     )
