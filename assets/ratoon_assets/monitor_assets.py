@@ -27,6 +27,9 @@ _MOST_REPORTS = 20
 Seen = tuple[Metadata, str]
 """What one stage showed at one step: its metadata and its data version."""
 
+_MOST_COHORTS = 300
+"""Newest cohorts that a page is drawn from."""
+
 
 def monitor_assets(spec: ModelSpec, root: Path) -> dg.AssetsDefinition:
     """Return ``predictions``, ``performance`` and ``drift`` of a model as one operation.
@@ -110,7 +113,8 @@ def final_events(
 
 def drift_result(key: dg.AssetKey, report: Mapping[str, Any] | None) -> dg.AssetCheckResult:
     """Judge the newest drift report; without one there is nothing to warn about."""
-    drifted = report["drifted"] if report else []
+    moved_together = bool(report and (report.get("joint") or {}).get("flagged"))
+    drifted = bool(report and report["drifted"]) or moved_together
     metadata = evidence.drift_metadata(report) if report else {"judged": dg.MetadataValue.bool(False)}
     return dg.AssetCheckResult(
         asset_key=key,
@@ -126,7 +130,7 @@ def performance_page(app: "Ratoon", spec: ModelSpec) -> Metadata:
     from ratoon_assets.charts import performance_over_time  # Altair takes a second to import
 
     known: dict[datetime, list[Performance]] = {}
-    for row in app.ledger.performance(spec.name):
+    for row in app.ledger.performance(spec.name, limit=_MOST_COHORTS):
         if row.metric == spec.gate.metric:
             known.setdefault(row.as_of, []).append(row)
     points = (_point(as_of, cohorts) for as_of, cohorts in known.items())

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ratoon.declarations import DatasetSpec
     from ratoon.ledger.records import Performance
 
+_NEWEST = 100
+"""Cohorts that a status looks at; a report shows all."""
+
 
 def status(*, options: Options = DEFAULTS) -> int:
     """Show models, datasets and the stack."""
@@ -98,7 +101,11 @@ def quarantine(dataset: str, *, limit: int = 20, replay: bool = False, options: 
 def _performance(ratoon: "Ratoon", model: str) -> list["Performance"]:
     """Return a model's cohorts in the metric of its gate; in every metric where the model is no longer declared."""
     spec = ratoon.project.models.get(model)
-    return [cohort for cohort in ratoon.ledger.performance(model) if spec is None or cohort.metric == spec.gate.metric]
+    return [
+        cohort
+        for cohort in ratoon.ledger.performance(model, limit=_NEWEST)
+        if spec is None or cohort.metric == spec.gate.metric
+    ]
 
 
 def _replay(ratoon: "Ratoon", dataset: str, options: Options) -> int:

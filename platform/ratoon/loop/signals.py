@@ -12,6 +12,7 @@ from ratoon.drift import DriftReport
 from ratoon.evaluation.metrics import GREATER_IS_BETTER
 from ratoon.identity import digest_json
 from ratoon.ledger.records import Version
+from ratoon.loop.decay import cohorts_of
 from ratoon.policy.values import ChampionSignal, DiagnosisSignal, DriftSignal, PerformanceSignal, Signals
 
 
@@ -98,7 +99,7 @@ def _performance_signal(app: Ratoon, spec: ModelSpec, champion: Version | None) 
     if champion is None or reference is None:
         return None
     cohorts: list[Any] = [
-        row for row in app.ledger.performance(spec.name) if row.version == champion.version and row.value is not None
+        row for row in cohorts_of(app, spec) if row.version == champion.version and row.value is not None
     ]
     n_matured = sum(row.n_matured for row in cohorts)
     if n_matured < spec.gate.min_rows:

@@ -150,7 +150,7 @@ class FakeLedger:
     def promotions(self, model: str) -> list[Promotion]:
         return self.moves
 
-    def performance(self, model: str) -> list[Performance]:
+    def performance(self, model: str, *, limit: int | None = None) -> list[Performance]:
         return self.cohorts
 
     def drift(self, model: str, *, limit: int) -> list[Any]:

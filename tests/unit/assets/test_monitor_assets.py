@@ -8,7 +8,7 @@ import pytest
 from ratoon.declarations import Project
 from ratoon.ledger.records import Performance
 from ratoon_assets import evidence
-from ratoon_assets.monitor_assets import monitor_assets
+from ratoon_assets.monitor_assets import drift_result, monitor_assets
 
 NAME = "late"
 
@@ -150,3 +150,24 @@ def test_a_column_that_an_earlier_report_lacks_is_a_gap_in_its_course() -> None:
 def test_a_columns_own_dial_is_its_threshold() -> None:
     settings = {"min_effect": 0.1, "columns": {"a": {"min_effect": 0.3}, "b": {"min_effect": None}}}
     assert [evidence.smallest_effect(settings, name) for name in "abc"] == pytest.approx([0.3, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("drifted", "joint", "passed"),
+    [
+        ([], None, True),
+        ([], {"flagged": False, "sentence": "they move as before"}, True),
+        (["temp"], None, False),
+        ([], {"flagged": True, "sentence": "temp and dewp move apart"}, False),
+    ],
+)
+def test_columns_that_no_longer_move_together_fail_the_check_as_a_drifted_one_does(drifted, joint, passed) -> None:
+    column = {
+        "column": "temp", "kind": "numeric", "score": 0.2, "flagged": bool(drifted), "sentence": "it moved", "p_value": 0.0,
+        "n_reference": 10, "n_current": 10, "importance": None, "severity": 2.0, "reasons": [],
+    }  # fmt: skip
+    report = {
+        "judged": True, "not_judged_reason": None, "n_rows_current": 10, "n_rows_reference": 10, "alpha": 0.01,
+        "drifted": drifted, "columns": [column], "joint": joint, "settings": {"min_effect": 0.1},
+    }  # fmt: skip
+    assert drift_result(dg.AssetKey([NAME, "drift"]), report).passed is passed
