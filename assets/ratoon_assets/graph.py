@@ -6,6 +6,8 @@
                          │                └──────────────────────────────► [m, drift]
                          ├─► [m, training_set] → [m, candidate] → [m, evaluation] ─gate→ [m, champion]
                          └────────────────────────────────────────────────► [m, predictions] ◄┘ → [m, performance]
+
+Beside them stands ``[m, reference]``, which nothing materializes: it carries the self-test of the drift settings.
 """
 
 from pathlib import Path
@@ -115,6 +117,20 @@ def model_specs(spec: ModelSpec, root: Path) -> dict[str, dg.AssetSpec]:
         )
         for stage in above
     }
+
+
+def reference_spec(spec: ModelSpec) -> dg.AssetSpec:
+    """Return the asset that stands for a model's drift reference: nothing materializes it, its check is for people."""
+    return dg.AssetSpec(
+        key=dg.AssetKey([spec.name, "reference"]),
+        deps=[dg.AssetKey([spec.name, "champion"]), dg.AssetKey([spec.dataset, "profile"])],
+        description="What new batches are compared with: the counts of what the champion learned from, made when drift is "
+        "first measured against it. Execute its check after a change of the drift settings.",
+        group_name=spec.name,
+        kinds={"polars"},
+        owners=spec.owners,
+        code_version=digest_json(spec.monitoring.model_dump(mode="json"))[:_VERSION_LENGTH],
+    )
 
 
 def _dataset_text(spec: DatasetSpec) -> str:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from ratoon.templates import write_project
 
-CHROMIUM = "/usr/bin/chromium"
 MODEL, DATASET = "late", "deliveries"
 
 
@@ -102,15 +101,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     finally:
         up.send_signal(signal.SIGINT)
         up.wait(timeout=90)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start a headless Chromium."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ def test_the_graph_is_the_loop(root: Path) -> None:
         "late/evaluation -> late/champion",
         "late/champion -> late/predictions",
         "late/predictions -> late/performance",
+        "late/champion -> late/reference",
+        "deliveries/profile -> late/reference",
     }
 
 
@@ -55,9 +57,16 @@ def test_the_gate_blocks_and_the_other_checks_do_not(root: Path) -> None:
         "deliveries/dataset:contract": False,
         "deliveries/profile:data_fault": False,
         "late/drift:drift": False,
-        "late/drift:drift_selftest": False,
+        "late/reference:drift_selftest": False,
         "late/evaluation:promotion_gate": True,
     }
+
+
+def test_materializing_a_whole_model_runs_no_self_test(root: Path) -> None:
+    graph = load_project_defs(root).get_repository_def().asset_graph
+    assert dg.AssetKey(["late", "reference"]) in graph.external_asset_keys
+    checked = {key.asset_key for key in graph.asset_check_keys if key.name == "drift_selftest"}
+    assert not checked & graph.materializable_asset_keys
 
 
 def test_the_loop_never_runs_the_self_test_which_people_execute(root: Path) -> None:
