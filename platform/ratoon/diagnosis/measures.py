@@ -40,6 +40,9 @@ _MANY: Final = 20
 """Past batches from which it means something that none was the other way round."""
 _SOME: Final = 8
 _MOST_PAIRED: Final = 100
+_SHAPE_RATIO: Final = 1.5
+_SHAPE_SLACK: Final = 0.1
+"""Share of the values that may lie in other bins than usual: rounding after a conversion moves some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +90,36 @@ def _suspect(column: Column, values: Values) -> Suspect | None:
         if left <= _PLAUSIBLE:
             missed, undone = lattice.penalties(unit)
             found.append((as_it_is + missed - left - undone, left + undone, as_it_is + missed, -order, unit))
-    fits = [one for one in found if one[0] >= _MARGIN and one[1] <= _PLAUSIBLE and one[2] >= SURPRISING]
+    fits = [
+        one
+        for one in found
+        if one[0] >= _MARGIN
+        and one[1] <= _PLAUSIBLE
+        and one[2] >= SURPRISING
+        and _has_usual_shape(column, one[4], values(column.name))
+    ]
     if fits:
         _, left, whole, _, unit = max(fits, key=lambda one: (one[0] - one[1], one[3]))
         is_sure = own is not None and own < _ON and (lattice.share(unit) or 0.0) >= _SURELY_ON
         return Suspect(column=column, surprise=whole, unit=unit, left=left, is_sure=is_sure)
     return Suspect(column=column, surprise=as_it_is) if as_it_is >= SURPRISING else None
+
+
+def _has_usual_shape(column: Column, unit: Unit, values: Vector | None) -> bool:
+    """Return whether the values, with a mistake undone, fall into the bins about as those of past batches did.
+
+    Another unit leaves the shape as it was; heavier parcels do not. How much shapes differ is learned from the past.
+    """
+    past = column.past_shares("counts")
+    if values is None or len(values) < _FEW or len(past) < _SOME // 2:
+        return True
+    past = past[past.sum(axis=1) > 0]
+    past = past / past.sum(axis=1, keepdims=True)
+    bins = np.searchsorted(column.binning.edges, unit.undone(values), side="left")
+    now = np.bincount(bins, minlength=past.shape[1]) / len(values)
+    usual = past.mean(axis=0)
+    moved = 0.5 * np.abs(past - usual).sum(axis=1)
+    return bool(0.5 * np.abs(now - usual).sum() <= _SHAPE_RATIO * moved.max() + _SHAPE_SLACK)
 
 
 def unit_findings(found: Sequence[Suspect]) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from ratoon.loop.profiling import profile_pending
 from ratoon.loop.references import measure_drift
 from ratoon.loop.reports import StepReport
 from ratoon.loop.requests import decide_about, send_now
-from ratoon.loop.scoring import predict_batch, update_performance
+from ratoon.loop.scoring import measure_cohorts, predict_batch, update_performance
 from ratoon.performance import ChangeVerdict
 
 _POLL_S = 0.1
@@ -110,7 +110,9 @@ def _look_at_batch(app: Ratoon, spec: ModelSpec, event: Event, as_of: datetime) 
     if drift is not None:
         report = drift.model_dump(mode="json")
         app.ledger.record_drift(spec.name, event.event_id, as_of=as_of, report=report, alpha=drift.alpha)
-    return _Seen(predictions=predictions, drift=drift, diagnosis=diagnosis)
+    # Labels may have come before their rows: nothing would touch this cohort again.
+    performance = measure_cohorts(app, spec, [event.data["batch_id"]], as_of=as_of) or None
+    return _Seen(predictions=predictions, drift=drift, diagnosis=diagnosis, performance=performance)
 
 
 def _decay(change: ChangeVerdict) -> Decay:

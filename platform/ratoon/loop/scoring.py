@@ -97,24 +97,39 @@ def update_performance(app: Ratoon, spec: ModelSpec, event: Event, *, as_of: dat
     contract = app.dataset(spec.dataset).contract
     if contract.label is None:
         raise NotFoundError(f"dataset {spec.dataset} declares no label; add label to its contract")
-    key = contract.entity_key
     predictions = app.lake.scan_predictions(spec.name)
     if "score" not in predictions.collect_schema():
         return []
     labels = app.lake.scan_labels(spec.dataset, contract, as_of=as_of)
-    arrived = labels.filter(pl.col("_batch") == event.data["batch_id"]).select(key)
-    touched = predictions.join(arrived, on=key, how="semi").select(_COHORT).unique().collect()[_COHORT]
-    if touched.is_empty():
+    arrived = labels.filter(pl.col("_batch") == event.data["batch_id"]).select(contract.entity_key)
+    touched = predictions.join(arrived, on=contract.entity_key, how="semi").select(_COHORT).unique().collect()[_COHORT]
+    return measure_cohorts(app, spec, touched.to_list(), as_of=as_of)
+
+
+def measure_cohorts(app: Ratoon, spec: ModelSpec, touched: list[str], *, as_of: datetime) -> list[dict[str, Any]]:
+    """Compute the performance of predicted batches on the rows whose label is known; those without one are left out.
+
+    Args:
+        app: The application.
+        spec: The model.
+        touched: Ids of the batches.
+        as_of: Labels that became known later are not seen.
+    """
+    contract = app.dataset(spec.dataset).contract
+    if contract.label is None or not touched:
         return []
+    key, predictions = contract.entity_key, app.lake.scan_predictions(spec.name)
+    labels = app.lake.scan_labels(spec.dataset, contract, as_of=as_of)
     known_at = label_contract(contract).event_time
     known = labels.select(*key, pl.col(contract.label.column).alias("label"), pl.col(known_at).alias("known_at"))
-    cohorts = predictions.filter(pl.col(_COHORT).is_in(touched.to_list()))
+    cohorts = predictions.filter(pl.col(_COHORT).is_in(touched))
     if spec.monitoring.slices:
-        rows = app.lake.scan_rows(spec.dataset, contract=contract).filter(pl.col(_COHORT).is_in(touched.to_list()))
+        rows = app.lake.scan_rows(spec.dataset, contract=contract).filter(pl.col(_COHORT).is_in(touched))
         parts = rows.select(_COHORT, *key, *(pl.col(name).cast(pl.String) for name in _slices(spec, key)))
         cohorts = cohorts.join(parts, on=[_COHORT, *key], how="left")
     scored = cohorts.join(known, on=key, how="left").sort("_as_of", *key).collect()
-    return _record(app, spec, scored, as_of)
+    is_labelled = pl.col("label").is_not_null().any().over(_COHORT)
+    return _record(app, spec, scored.filter(is_labelled), as_of)
 
 
 def _slices(spec: ModelSpec, key: list[str]) -> list[str]:

@@ -88,6 +88,18 @@ def test_a_metric_is_estimated_before_labels_and_checked_against_them_afterwards
     assert waiting.details["estimate"]["past_error"]["n_cohorts"] == 2
 
 
+def test_labels_that_come_before_their_rows_are_measured_when_the_rows_are_predicted(grown) -> None:
+    grown.land_outcomes(6, orders(6), after=-timedelta(days=1))
+    step(grown)
+    grown.land_orders(6, orders(6))
+    steps = step(grown)
+    # Each outcome is known a day after its order, so those of the last day are not known yet.
+    [found] = steps[-1].performance
+    assert 400 < found["n_matured"] < 500
+    assert found["value"] > 0.7
+    assert cohorts_of(grown.app, grown.app.model("returns"))[-1].n_matured == found["n_matured"]
+
+
 def test_cohorts_tell_when_labels_come_and_where_the_model_is_worse(grown) -> None:
     grown.land_orders(6, orders(6))
     step(grown)

@@ -28,7 +28,8 @@ def make_week(start: datetime, *, shift: bool, seed: int) -> tuple[pl.DataFrame,
         ordered_at = start + WEEK * (number / ROWS_PER_WEEK)
         carrier = rng.choice(["bike", "van", "van", "truck"])
         distance = rng.uniform(0.5, 12.0 if carrier == "bike" else 90.0)
-        weight = rng.lognormvariate(1.6 if shift else 0.8, 0.6)
+        is_heavy = shift and rng.random() < 0.4
+        weight = rng.lognormvariate(2.2 if is_heavy else 0.8, 0.3 if is_heavy else 0.6)
         hurry = 1.5 if 16 <= ordered_at.hour <= 19 else 0.0
         slow = 2.0 if shift and carrier == "van" else 0.0
         is_late = rng.random() < 1 / (1 + 2.718281828 ** -(distance / 25 + weight / 8 + hurry + slow - 3.2))
