@@ -243,7 +243,7 @@ def run(trials: int = 12, split: str = "reported", *, show: bool = False) -> Ben
             f"injected {2 * trials} times with batches, columns and strengths drawn by a seed; history: the clean batches "
             "before. Rules were tuned on odd weeks from the ninth, with their own columns and seed; reported are even weeks "
             f"and other columns (`{split}`); they were looked at twice before (first: 95.7 % named, 1.14 % held, another seed), "
-            "after which the rules for parts of the rows, cuts and constants were corrected. A diagnosis took "
+            "after which the rules for parts of the rows, cuts and constants were corrected; the rule on shapes came later, from other data. A diagnosis took "
             f"{median_ms:.0f} ms (median), profile and validation aside."
         ),
         command=f"python -m tests.benchmarks.bench_diagnosis {trials}",
