@@ -1,6 +1,5 @@
 """The assets that show one retrain: each waits for its part of the ledger's work and reports it. None does the work."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,7 +96,7 @@ def _evaluation(metric: str) -> Report:
         promoted = evaluation.verdict == "promote"
         if not promoted:
             app.ledger.mark_reported(retrain_id)
-        checks = json.loads(app.artifacts.get(evaluation.report_digest))["checks"]
+        checks = app.artifacts.get_json(evaluation.report_digest)["checks"]
         yield dg.AssetCheckResult(
             check_name=GATE_CHECK,
             passed=promoted,

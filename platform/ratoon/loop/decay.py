@@ -3,7 +3,6 @@
 When their labels come, whether the loss rose, where it is worst, and what the newest rows are probably worth.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from datetime import timedelta
@@ -25,6 +24,7 @@ from ratoon.performance import (
     Estimate,
     EstimateHistory,
     Forecast,
+    Maturity,
     ScoreHistogram,
     SliceReport,
     check,
@@ -111,20 +111,29 @@ def looks_per_quarter(cohorts: list[Performance]) -> int:
     return max(1, math.ceil((len(recent) - 1) * (_QUARTER / (recent[-1] - recent[0]))))
 
 
-def forecasts_of(spec: ModelSpec, cohorts: Iterable[Performance]) -> dict[str, Forecast]:
+def maturity_of(cohorts: Iterable[Performance]) -> tuple[Maturity, list[CohortDelays]]:
+    """Learn how long labels take from a model's cohorts; return it with the cohorts, all as of the newest look at one.
+
+    Args:
+        cohorts: From :func:`cohorts_of`.
+    """
+    delays = [CohortDelays.model_validate(row.details["delays"]) for row in cohorts if row.details.get("delays")]
+    now = max((cohort.as_of for cohort in delays), default=None)
+    present = [] if now is None else [cohort.until(now) for cohort in delays]
+    return learn_maturity(present), present
+
+
+def forecasts_of(spec: ModelSpec, maturity: Maturity, present: Iterable[CohortDelays]) -> dict[str, Forecast]:
     """Forecast, per cohort that lacks labels, when enough of them will be known.
 
     Args:
         spec: The model.
-        cohorts: From :func:`cohorts_of`.
+        maturity: From :func:`maturity_of`.
+        present: The same.
     """
-    delays = [CohortDelays.model_validate(row.details["delays"]) for row in cohorts if row.details.get("delays")]
-    if not delays:
-        return {}
-    now = max(cohort.as_of for cohort in delays)
-    maturity = learn_maturity([cohort.until(now) for cohort in delays])
-    waiting = [cohort.until(now) for cohort in delays if cohort.n_known < spec.monitoring.mature_at * cohort.n_rows]
-    return {cohort.cohort: enough_by(cohort, maturity, share=spec.monitoring.mature_at) for cohort in waiting}
+    share = spec.monitoring.mature_at
+    waiting = [cohort for cohort in present if cohort.n_known < share * cohort.n_rows]
+    return {cohort.cohort: enough_by(cohort, maturity, share=share) for cohort in waiting}
 
 
 def slices_of(spec: ModelSpec, cohorts: Iterable[Performance]) -> SliceReport | None:
@@ -156,5 +165,5 @@ def _is_mature(row: Performance, mature_at: float) -> bool:
 
 
 def _reference_scores(app: Ratoon, version: Version) -> ScoreHistogram | None:
-    stored = json.loads(app.artifacts.get(version.report_digest)).get("reference_scores")
+    stored = app.artifacts.get_json(version.report_digest).get("reference_scores")
     return None if stored is None else ScoreHistogram.model_validate(stored)

@@ -24,8 +24,6 @@ from ratoon.profiles import Binning, merge, profile
 _LOOKS_BACK = 30
 """Batches before, against which one is judged."""
 
-_HELD = ("hold", "reingest")
-
 
 class Judged(NamedTuple):
     """What is known of a batch, and what follows; no diagnosis where no batch came before."""
@@ -121,4 +119,4 @@ def _repeated(app: Ratoon, spec: DatasetSpec, batch: Batch, rows: pl.DataFrame) 
 
 
 def _is_held(record: ProfileRecord) -> bool:
-    return record.diagnosis is not None and record.diagnosis["advice"] in _HELD
+    return record.diagnosis is not None and Diagnosis.model_validate(record.diagnosis).is_held

@@ -50,8 +50,10 @@ def monitor_model(app: Ratoon, model: str, *, on_step: Callable[[str], None] | N
 def _step(app: Ratoon, spec: ModelSpec, event: Event, on_step: Callable[[str], None] | None) -> StepReport:
     as_of = event.as_of if app.settings.clock == "event" else app.clock()
     seen = _look(app, spec, event, as_of)
-    row = decide_about(app, spec, event, as_of=as_of, drift=seen.drift)
     drift = None if seen.drift is None else seen.drift.model_dump(mode="json")
+    if seen.drift is not None and drift is not None:
+        app.ledger.record_drift(spec.name, event.event_id, as_of=as_of, report=drift, alpha=seen.drift.alpha)
+    row = decide_about(app, spec, event, as_of=as_of, drift=seen.drift)
     raise_alerts(
         app.ledger,
         spec.name,
@@ -107,9 +109,6 @@ def _look_at_batch(app: Ratoon, spec: ModelSpec, event: Event, as_of: datetime) 
         return _Seen(diagnosis=diagnosis)
     predictions = predict_batch(app, spec, champion, event, as_of=as_of)
     drift = measure_drift(app, spec, champion, event_id=event.event_id, as_of=as_of)
-    if drift is not None:
-        report = drift.model_dump(mode="json")
-        app.ledger.record_drift(spec.name, event.event_id, as_of=as_of, report=report, alpha=drift.alpha)
     # Labels may have come before their rows: nothing would touch this cohort again.
     performance = measure_cohorts(app, spec, [event.data["batch_id"]], as_of=as_of) or None
     return _Seen(predictions=predictions, drift=drift, diagnosis=diagnosis, performance=performance)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from ratoon.declarations import ModelSpec
 from ratoon.ledger.records import Performance, Scoring
-from ratoon.loop.decay import change_of, forecasts_of, slices_of
-from ratoon.performance import CohortDelays, Maturity, learn_maturity
+from ratoon.loop.decay import change_of, forecasts_of, maturity_of, slices_of
+from ratoon.performance import Maturity
 from ratoon.performance.maturity import end_of_bin
 from ratoon.report.formats import count
 from ratoon.report.values import (
@@ -54,12 +54,10 @@ def slice_views(spec: ModelSpec, measured: Sequence[Performance], personal: set[
 
 def maturity_view(spec: ModelSpec, measured: Sequence[Performance]) -> MaturityView | None:
     """Return how fast labels come, and when the newest cohort that waits has enough; None while nothing is known."""
-    delays = [CohortDelays.model_validate(row.details["delays"]) for row in measured if row.details.get("delays")]
-    if not any(cohort.n_known for cohort in delays):
+    maturity, present = maturity_of(measured)
+    if not any(cohort.n_known for cohort in present):
         return None
-    now = max(cohort.as_of for cohort in delays)
-    maturity = learn_maturity([cohort.until(now) for cohort in delays])
-    forecast = next(reversed(forecasts_of(spec, measured).values()), None)
+    forecast = next(reversed(forecasts_of(spec, maturity, present).values()), None)
     learned = f"learned from {count(maturity.n_cohorts, 'cohort')} with {maturity.n_rows:,} rows"
     return MaturityView(
         sentence=forecast.sentence if forecast is not None else f"every cohort has enough labels; {learned}",

@@ -24,12 +24,11 @@ def profile_pending(app: Ratoon, dataset: str) -> list[ProfileReport]:
         One report per batch that was profiled now.
     """
     spec = app.dataset(dataset)
-    reports: list[ProfileReport] = []
-    binning = _binning_in_use(app, spec)
     waiting = app.ledger.unprofiled(dataset)
-    if binning is None:
-        binning = _first_binning(app, spec, waiting)
-    return reports if binning is None else [_profile(app, spec, binning, batch) for batch in waiting]
+    if not waiting:
+        return []
+    binning = _binning_in_use(app, spec) or _first_binning(app, spec, waiting)
+    return [] if binning is None else [_profile(app, spec, binning, batch) for batch in waiting]
 
 
 def _binning_in_use(app: Ratoon, spec: DatasetSpec) -> Binning | None:

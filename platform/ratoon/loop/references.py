@@ -1,6 +1,5 @@
 """What the newest rows are compared with: the drift measurement of one model."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -99,8 +98,7 @@ def stored_references(app: Ratoon, dataset: DatasetSpec) -> list[str]:
 
 def column_importance(app: Ratoon, version: Version) -> dict[str, float] | None:
     """Return how much a version's predictions depend on each column; None where its evaluation doesn't say."""
-    report = json.loads(app.artifacts.get(version.report_digest))
-    importance = report.get("column_importance")
+    importance = app.artifacts.get_json(version.report_digest).get("column_importance")
     return None if importance is None else {name: float(share) for name, share in importance.items()}
 
 

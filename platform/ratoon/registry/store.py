@@ -8,6 +8,7 @@
         └── ObjectBlobs         an object store (S3 ...) through obstore; a put is atomic there
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,6 +90,11 @@ class ArtifactStore:
                 "it was not parsed: restore it from a backup, or retrain"
             )
         return data
+
+    def get_json(self, digest: str) -> dict[str, Any]:
+        """Return the value that :meth:`put_json` stored; errors as :meth:`get`."""
+        found: dict[str, Any] = json.loads(self.get(digest))
+        return found
 
     def exists(self, digest: str) -> bool:
         """Return whether a digest is stored; its bytes are not read."""

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.loop.conftest import DATASET, MODEL, START, orders
 
 from ratoon.loop import ingest_arrivals, monitor_model, profile_pending
-from ratoon.loop.decay import change_of, cohorts_of, forecasts_of, slices_of
+from ratoon.loop.decay import change_of, cohorts_of, forecasts_of, maturity_of, slices_of
 from ratoon.loop.references import windows
 
 pytestmark = pytest.mark.integration
@@ -105,7 +105,7 @@ def test_cohorts_tell_when_labels_come_and_where_the_model_is_worse(grown) -> No
     step(grown)
     spec = grown.app.model("returns")
     cohorts = cohorts_of(grown.app, spec)
-    assert list(forecasts_of(spec, cohorts)) == [cohorts[-1].cohort]
+    assert list(forecasts_of(spec, *maturity_of(cohorts))) == [cohorts[-1].cohort]
     assert {found.value for found in slices_of(spec, cohorts).slices} == {"north", "south"}
     change = change_of(spec, cohorts)
     assert (change.judged, change.alarm) == (False, False)

@@ -1,6 +1,5 @@
 """A ledger, a store and a loop in memory: what the assets see of the application."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -214,8 +213,8 @@ class FakeStore:
             }
         ]
 
-    def get(self, digest: str) -> bytes:
-        return json.dumps({"checks": self.checks}).encode()
+    def get_json(self, digest: str) -> dict[str, Any]:
+        return {"checks": self.checks}
 
 
 class FakeApplication:

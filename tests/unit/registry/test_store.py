@@ -104,3 +104,11 @@ def test_what_is_not_understood_is_refused():
         ArtifactStore("s3://bucket", {"AWS_NO_SUCH": "x"})
     with pytest.raises(RegistryError, match="ftp://"):
         ArtifactStore("ftp://host/x")
+
+
+def test_a_value_comes_back_as_it_was_stored_and_only_from_its_own_bytes(tmp_path):
+    store = ArtifactStore(str(tmp_path))
+    digest = store.put_json({"b": [1.5, None], "a": "x"})
+    assert store.get_json(digest) == {"a": "x", "b": [1.5, None]}
+    with pytest.raises(NotFoundError):
+        store.get_json("0" * 64)
